@@ -1,0 +1,32 @@
+"""Every setting, one small frozen class per concern, read from the environment once by `load`."""
+
+from config.environment import inherited, schedule
+from config.settings import (
+    AppMode,
+    AppSettings,
+    ClientSettings,
+    DatabaseSettings,
+    PlatformSettings,
+    QueueSettings,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    WorkerSettings,
+    load,
+)
+
+__all__ = [
+    "AppMode",
+    "AppSettings",
+    "ClientSettings",
+    "DatabaseSettings",
+    "PlatformSettings",
+    "QueueSettings",
+    "ServerSettings",
+    "Settings",
+    "StorageSettings",
+    "WorkerSettings",
+    "inherited",
+    "load",
+    "schedule",
+]

@@ -1,0 +1,193 @@
+"""The settings classes. Nothing outside this package reads the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigurationError
+
+_BASE = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+
+class AppMode(StrEnum):
+    """Which roles this process switches on."""
+
+    STANDALONE = "standalone"  #: HTTP, tasks and timers
+    PLATFORM = "platform_only"  #: HTTP only
+    WORKER = "worker_docker"  #: tasks only
+
+
+class AppSettings(BaseSettings):
+    """Who this process is."""
+
+    model_config = _BASE
+
+    mode: AppMode = Field(AppMode.STANDALONE, alias="APP_MODE")
+    name: str = Field("geomachine", alias="APP_NAME")
+    environment: str = Field("dev", alias="ENVIRONMENT")
+    log_level: str = Field("INFO", alias="LOG_LEVEL")
+    home: Path = Field(Path(".local"), alias="GEOMACHINE_HOME")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def development(self) -> bool:
+        """True where test-only conveniences are allowed."""
+        return self.environment.lower() in ("dev", "development", "test")
+
+
+class DatabaseSettings(BaseSettings):
+    """How to reach PostgreSQL. DATABASE_URL wins; else POSTGIS_*; else the embedded cluster."""
+
+    model_config = _BASE
+
+    url: SecretStr | None = Field(None, alias="DATABASE_URL")
+    host: str | None = Field(None, alias="POSTGIS_HOST")
+    port: int = Field(5432, alias="POSTGIS_PORT")
+    name: str | None = Field(None, alias="POSTGIS_DATABASE")
+    user: str | None = Field(None, alias="POSTGIS_USER")
+    password: SecretStr | None = Field(None, alias="POSTGIS_PASSWORD")
+    managed_identity: bool = Field(False, alias="USE_MANAGED_IDENTITY")
+    managed_identity_client_id: str | None = Field(None, alias="DB_ADMIN_MANAGED_IDENTITY_CLIENT_ID")
+    connect_timeout: int = Field(30, alias="DB_CONNECTION_TIMEOUT", ge=1)
+    pool_min: int = Field(1, alias="DOCKER_DB_POOL_MIN", ge=0)
+    pool_max: int = Field(10, alias="DOCKER_DB_POOL_MAX", ge=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> DatabaseSettings:
+        if self.url is None and self.host is not None:
+            missing = [n for n, v in (("POSTGIS_DATABASE", self.name), ("POSTGIS_USER", self.user)) if not v]
+            if missing:
+                raise ValueError(f"POSTGIS_HOST is set but {', '.join(missing)} is not: set them or DATABASE_URL.")
+            if not self.managed_identity and self.password is None:
+                raise ValueError("POSTGIS_HOST needs POSTGIS_PASSWORD or USE_MANAGED_IDENTITY=true.")
+        if self.pool_min > self.pool_max:
+            raise ValueError("DOCKER_DB_POOL_MIN is larger than DOCKER_DB_POOL_MAX.")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """True when nothing names a server, so the private cluster is used."""
+        return self.url is None and self.host is None
+
+
+class StorageSettings(BaseSettings):
+    """Where blobs live: an Azure account per zone, one connection string, or a local folder."""
+
+    model_config = _BASE
+
+    root: Path | None = Field(None, alias="GEOMACHINE_STORAGE_ROOT")
+    connection_string: SecretStr | None = Field(None, alias="AZURE_STORAGE_CONNECTION_STRING")
+    bronze_account: str | None = Field(None, alias="BRONZE_STORAGE_ACCOUNT")
+    silver_account: str | None = Field(None, alias="SILVER_STORAGE_ACCOUNT")
+    silverext_account: str | None = Field(None, alias="SILVEREXT_STORAGE_ACCOUNT")
+    gold_account: str | None = Field(None, alias="GOLD_STORAGE_ACCOUNT")
+    managed_identity_client_id: str | None = Field(None, alias="AZURE_CLIENT_ID")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> StorageSettings:
+        accounts = (self.bronze_account, self.silver_account)
+        if any(accounts) and not all(accounts):
+            raise ValueError("Set both BRONZE_STORAGE_ACCOUNT and SILVER_STORAGE_ACCOUNT, or neither.")
+        if self.root and (self.connection_string or any(accounts)):
+            raise ValueError("GEOMACHINE_STORAGE_ROOT contradicts the Azure storage settings: keep one.")
+        if self.connection_string and any(accounts):
+            raise ValueError("AZURE_STORAGE_CONNECTION_STRING contradicts *_STORAGE_ACCOUNT: keep one.")
+        return self
+
+    @property
+    def azure(self) -> bool:
+        """True when blobs live in Azure."""
+        return self.connection_string is not None or self.bronze_account is not None
+
+
+class QueueSettings(BaseSettings):
+    """How open work reaches workers."""
+
+    model_config = _BASE
+
+    transport: str = Field("postgres", alias="QUEUE_TRANSPORT", pattern="^(postgres|servicebus)$")
+    lease_seconds: float = Field(60.0, alias="TASK_LEASE_SECONDS", gt=0)
+    retry_base_seconds: float = Field(5.0, alias="TASK_RETRY_BASE_DELAY", ge=0)
+    retry_max_seconds: float = Field(300.0, alias="TASK_RETRY_MAX_DELAY", ge=0)
+
+
+class WorkerSettings(BaseSettings):
+    """What one worker process takes and how much of the machine it may use."""
+
+    model_config = _BASE
+
+    batch: int = Field(50, alias="WORKER_BATCH", ge=1, le=1000)
+    poll_seconds: float = Field(1.0, alias="WORKER_POLL_SECONDS", gt=0)
+    gdal_cache_mb: int = Field(128, alias="WORKER_GDAL_CACHE_MB", ge=16)
+
+
+class PlatformSettings(BaseSettings):
+    """What partners may send."""
+
+    model_config = _BASE
+
+    primary_client: str = Field("ddh", alias="PLATFORM_PRIMARY_CLIENT")
+    max_source_mb: int = Field(8000, alias="RASTER_ROUTE_REJECT_MB", ge=1)
+    max_vector_mb: int = Field(2048, alias="VECTOR_MAX_MB", ge=1)
+    max_raster_pixels: int = Field(4_000_000_000, alias="RASTER_MAX_PIXELS", ge=1)
+
+
+class ServerSettings(BaseSettings):
+    """The HTTP side: address, public URL and the operator's key."""
+
+    model_config = _BASE
+
+    host: str = Field("127.0.0.1", alias="GEOMACHINE_BIND")
+    port: int = Field(7071, alias="GEOMACHINE_PORT", ge=1, le=65535)
+    public_url: str | None = Field(None, alias="ETL_APP_URL")
+    admin_key: SecretStr | None = Field(None, alias="GEOMACHINE_KEY")
+    max_body_mb: int = Field(10, alias="HTTP_MAX_BODY_MB", ge=1)
+
+
+class ClientSettings(BaseSettings):
+    """Which system the command line talks to; without a URL, the local one."""
+
+    model_config = _BASE
+
+    url: str | None = Field(None, alias="GEOMACHINE_URL")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of them."""
+
+    app: AppSettings
+    database: DatabaseSettings
+    storage: StorageSettings
+    queue: QueueSettings
+    worker: WorkerSettings
+    platform: PlatformSettings
+    server: ServerSettings
+    client: ClientSettings
+
+
+def load() -> Settings:
+    """Read and check everything. Raises ConfigurationError with one sentence per problem."""
+    try:
+        return Settings(
+            app=AppSettings(),
+            database=DatabaseSettings(),
+            storage=StorageSettings(),
+            queue=QueueSettings(),
+            worker=WorkerSettings(),
+            platform=PlatformSettings(),
+            server=ServerSettings(),
+            client=ClientSettings(),
+        )
+    except ValidationError as e:
+        problems = [f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors(include_input=False)]
+        raise ConfigurationError("; ".join(problems)) from None

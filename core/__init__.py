@@ -1,0 +1,1 @@
+"""The orchestration domain: what a job, stage and task are, and the rules that move them."""
