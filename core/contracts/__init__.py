@@ -1,0 +1,1 @@
+"""What the parts promise each other: job declarations, task types, contexts, outcomes and ports."""

@@ -1,0 +1,52 @@
+"""Domain rows that a handler asks to be written in the very transaction that completes its task.
+
+A handler never writes them itself: an attempt that lost its lease would leave them behind.
+Each effect has one executor in `infrastructure.postgres.effects`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
+
+StacJson = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class UpsertStacItem:
+    """Write a STAC item; create its collection when absent, else widen the collection's extent.
+
+    An existing item keeps its `app:published*` and `app:approved_by` properties.
+    """
+
+    collection: StacJson
+    item: StacJson
+
+
+@dataclass(frozen=True)
+class UpsertCogMetadata:
+    """Write the row of `app.cog_metadata` that describes a COG."""
+
+    record: CogMetadata
+
+
+@dataclass(frozen=True)
+class SwapFeatureTable:
+    """Rename a loaded staging table to its published name and write its catalogue rows.
+
+    `overwrite` lets it drop the table that has the name now; without it that table is a TargetExists.
+    """
+
+    schema: str
+    staging: str
+    table: str
+    catalog: GeoTableCatalog
+    tracking: VectorEtlTracking
+    overwrite: bool = False
+
+
+Effect = UpsertStacItem | UpsertCogMetadata | SwapFeatureTable

@@ -1,0 +1,99 @@
+"""What a job type is: a declaration of parameters, result and stages, and how one leads to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from core.contracts.tasks import Contract, TaskType
+from core.errors import ContractViolation
+
+Params = TypeVar("Params", bound=BaseModel)
+Result = TypeVar("Result", bound=BaseModel)
+Output = TypeVar("Output", bound=BaseModel)
+
+MAX_TASKS_PER_STAGE = 1_000_000
+
+
+class Parallelism(StrEnum):
+    """Where a stage's tasks come from."""
+
+    SINGLE = "single"  #: from the job's parameters
+    FAN_OUT = "fan_out"  #: one or more per result of the stage before
+    FAN_IN = "fan_in"  #: one task that reads all results of the stage before
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task to create. `key` names it within its stage; results are joined by it."""
+
+    key: str
+    parameters: BaseModel
+
+
+@dataclass(frozen=True)
+class StageResults:
+    """The outputs of finished stages, by stage name and task key."""
+
+    outputs: Mapping[str, Mapping[str, BaseModel]]
+
+    def of(self, task: TaskType[Any, Output], stage: str) -> Mapping[str, Output]:
+        """All outputs of a stage, by task key."""
+        found = self.outputs.get(stage)
+        if found is None:
+            raise ContractViolation(f"Stage {stage!r} has no results yet.")
+        for key, output in found.items():
+            if not isinstance(output, task.output):
+                raise ContractViolation(f"Task {key!r} of stage {stage!r} is not a {task.name} output.")
+        return found  # type: ignore[return-value]  # every value was checked above
+
+    def one(self, task: TaskType[Any, Output], stage: str) -> Output:
+        """The only output of a single-task stage."""
+        found = self.of(task, stage)
+        if len(found) != 1:
+            raise ContractViolation(f"Stage {stage!r} has {len(found)} results, expected 1.")
+        return next(iter(found.values()))
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Params]):
+    """One step of a job. `plan` lists its tasks from the parameters and all results so far."""
+
+    name: str
+    task: TaskType[Any, Any]
+    plan: Callable[[Params, StageResults], Iterable[TaskSpec]]
+    parallelism: Parallelism = Parallelism.SINGLE
+
+
+class StacReference(Contract):
+    """The STAC item that a job made; its presence in a result asks for an approval record."""
+
+    collection_id: str
+    item_id: str
+
+
+class JobResult(Contract):
+    """Base of every job result."""
+
+    job_type: str
+    stac: StacReference | None = None
+
+
+@dataclass(frozen=True)
+class Job(Generic[Params, Result]):
+    """A job type. `finalize` makes the result from the parameters and all stage results."""
+
+    name: str
+    description: str
+    parameters: type[Params]
+    result: type[Result]
+    stages: tuple[Stage[Params], ...]
+    finalize: Callable[[Params, StageResults], Result]
+
+    def stage(self, number: int) -> Stage[Params]:
+        """The stage with this number; the first is 1."""
+        return self.stages[number - 1]

@@ -1,0 +1,80 @@
+"""What partners send to `/api/platform/submit`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+
+from core.models.platform import AccessLevel, DataType
+
+
+class Operation(StrEnum):
+    """What to do with the dataset."""
+
+    CREATE = "CREATE"  #: process it for the first time
+
+
+def _one_file(value: object) -> object:
+    if isinstance(value, list):
+        if len(value) != 1:
+            raise ValueError("names several files; submit each under its own resource_id")
+        return value[0]
+    return value
+
+
+Identifier = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[\w][\w .:/-]*$")
+]
+VersionIdentifier = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=r"^[\w][\w .:/-]*$")
+]
+
+
+class ProcessingOptions(BaseModel):
+    """How to process the file. Unknown options are refused, so that a typing error is not silently a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    overwrite: bool = False
+    expected_data_type: DataType | None = None
+    collection_id: str | None = Field(None, max_length=255)
+
+    crs: str | None = Field(None, max_length=2000, validation_alias=AliasChoices("target_crs", "crs"))
+    input_crs: str | None = Field(None, max_length=2000)
+    raster_type: str | None = None
+    output_tier: str | None = None
+    jpeg_quality: int | None = None
+    strict_mode: bool | None = None
+
+    layer_name: str | None = None
+    lon_column: str | None = None
+    lat_column: str | None = None
+    wkt_column: str | None = None
+
+
+class SubmitRequest(BaseModel):
+    """A dataset version and the file that holds it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    dataset_id: Identifier
+    resource_id: Identifier
+    version_id: VersionIdentifier
+    operation: Operation = Operation.CREATE
+    container_name: str = Field(max_length=100)
+    file_name: Annotated[str, BeforeValidator(_one_file)] = Field(
+        max_length=900, description="Path of the file inside the container."
+    )
+    title: str | None = Field(None, max_length=255, validation_alias=AliasChoices("service_name", "title"))
+    access_level: AccessLevel = Field(AccessLevel.OUO, validation_alias=AliasChoices("access_level", "classification"))
+    description: str | None = Field(None, max_length=4000)
+    tags: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = Field((), max_length=100)
+    processing_options: ProcessingOptions = ProcessingOptions()
+    client_id: str = Field("ddh", min_length=1, max_length=255)
+
+    @field_validator("access_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value

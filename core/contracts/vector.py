@@ -1,0 +1,364 @@
+"""What the vector pipeline's stages say to each other, and what partners may ask of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+from core.contracts.jobs import JobResult
+from core.contracts.storage import BlobName
+from core.contracts.tables import STAGING_MARK, FeatureColumn, FeatureTable, SqlType
+from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.models.platform import AccessLevel
+
+_TABLE = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+
+
+def _table_name(value: str) -> str:
+    if not _TABLE.match(value):
+        raise ValueError("must be 1 to 63 lower-case letters, digits and underscores, not starting with a digit")
+    if STAGING_MARK in value:
+        raise ValueError(f"must not contain {STAGING_MARK}, which marks unfinished tables")
+    return value
+
+
+TableName = Annotated[str, AfterValidator(_table_name)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+Identity = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+EpsgCode = Annotated[str, StringConstraints(pattern=r"^EPSG:\d{4,6}$", to_upper=True)]
+
+
+class VectorFormat(StrEnum):
+    """The file formats that can be read, by the extension partners use."""
+
+    GEOJSON = "geojson"  #: RFC 7946, also .json and TopoJSON
+    GEOJSONSEQ = "geojsonl"  #: one feature a line, also .geojsons and .ndjson
+    GPKG = "gpkg"  #: GeoPackage
+    SHAPEFILE = "shp"  #: with its siblings in the container
+    FLATGEOBUF = "fgb"  #: FlatGeobuf
+    KML = "kml"  #: Keyhole Markup Language
+    KMZ = "kmz"  #: zipped KML
+    GML = "gml"  #: Geography Markup Language
+    GPX = "gpx"  #: GPS exchange
+    FILEGDB = "gdb"  #: Esri file geodatabase, in a zip
+    PARQUET = "parquet"  #: GeoParquet, or Parquet with coordinate columns
+    CSV = "csv"  #: with latitude and longitude, or WKT, columns; also .tsv and .txt
+    ZIP = "zip"  #: an archive of one of the others
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"  #: nothing was changed that anyone would miss
+    WARNING = "warning"  #: the table differs from the file, or the file looks wrong
+
+
+class FindingCode(StrEnum):
+    """What can be noticed about a file without refusing it."""
+
+    NULL_GEOMETRY = "null_geometry"  #: features without geometry, left out
+    EMPTY_GEOMETRY = "empty_geometry"  #: features whose geometry has no coordinates, left out
+    UNREADABLE_GEOMETRY = "unreadable_geometry"  #: features whose geometry cannot be parsed or repaired, left out
+    DEGENERATE_LINE = "degenerate_line"  #: lines without length, stored as they are
+    REPAIRED_GEOMETRY = "repaired_geometry"  #: invalid geometries made valid
+    MIXED_GEOMETRY_TYPES = "mixed_geometry_types"  #: points, lines or polygons together in one table
+    PROMOTED_TO_MULTI = "promoted_to_multi"  #: single geometries stored as Multi
+    Z_FILLED = "z_filled"  #: geometries without height among others with height, stored with height 0
+    Z_DROPPED = "z_dropped"  #: heights that the table, planned without, cannot hold
+    M_DROPPED = "m_dropped"  #: measures are not stored
+    COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"  #: longitudes beyond 180 or latitudes beyond 90 degrees
+    CRS_ASSUMED = "crs_assumed"  #: no CRS stated; the numbers look like longitude and latitude
+    CRS_GIVEN = "crs_given"  #: no CRS stated; the request's was used
+    RENAMED_COLUMN = "renamed_column"  #: columns whose names PostgreSQL or this system cannot keep
+    DATE_OUT_OF_RANGE = "date_out_of_range"  #: dates before year 1 or after year 9999, stored as null
+    TIME_PRECISION_LOST = "time_precision_lost"  #: times finer than a microsecond, cut
+    NUL_REMOVED = "nul_removed"  #: texts with NUL characters, which PostgreSQL cannot hold
+    TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252
+    BAD_ROW = "bad_row"  #: lines with the wrong number of cells, left out
+    READER_WARNING = "reader_warning"  #: what the reading library complained of
+
+
+class Finding(Contract):
+    """Something noticed. `feature_ids` are the first few concerned: the `id` they have, or would have, in the table."""
+
+    code: FindingCode
+    severity: Severity
+    message: str
+    count: int = Field(ge=1)
+    feature_ids: tuple[int, ...] = ()
+
+
+class Simplify(Contract):
+    """Drop vertices closer than `tolerance`, in units of the target CRS."""
+
+    tolerance: float = Field(gt=0)
+    preserve_topology: bool = True
+
+
+class Quantize(Contract):
+    """Snap coordinates to a grid of this size, in units of the target CRS."""
+
+    grid_size: float = Field(gt=0)
+
+
+class GeometryOptions(Contract):
+    """Changes to geometry that the request asks for; none by default."""
+
+    simplify: Simplify | None = None
+    quantize: Quantize | None = None
+
+
+class IndexOptions(Contract):
+    """Which indexes the table gets, by column name in the file or in the table."""
+
+    spatial: bool = True
+    attributes: tuple[str, ...] = Field((), max_length=50)
+    temporal: tuple[str, ...] = Field((), max_length=50)
+
+
+_CONVERTER_KEYS = ("lat_name", "lon_name", "wkt_column", "layer_name")
+
+
+class ProcessVectorParameters(Contract):
+    """Parameters of `process_vector`. `converter_params` is another place for the names of columns and layer."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    blob_name: str = Field(min_length=1, max_length=900)
+    file_extension: VectorFormat
+    container_name: str = "bronze-vectors"
+    table_name: TableName
+    schema_name: Literal["geo"] = Field("geo", alias="schema")
+    overwrite: bool = False
+
+    layer_name: Text | None = None
+    lat_name: Text | None = None
+    lon_name: Text | None = None
+    wkt_column: Text | None = None
+    input_crs: Text | None = None
+    target_crs: EpsgCode = "EPSG:4326"
+    geometry_params: GeometryOptions = GeometryOptions()
+    indexes: IndexOptions = IndexOptions()
+    column_mapping: Mapping[str, str] = Field(default_factory=dict, max_length=2000)
+    temporal_property: Text | None = None
+
+    title: Text | None = None
+    description: Text | None = None
+    attribution: Text | None = None
+    license: Text | None = None
+    keywords: tuple[Text, ...] = Field((), max_length=100)
+
+    dataset_id: Identity | None = None
+    resource_id: Identity | None = None
+    version_id: Identity | None = None
+    request_id: Identity | None = None
+    client_id: Identity | None = None
+    access_level: AccessLevel
+    collection_id: Identity = "system-vectors"
+    item_id: Identity | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lift_converter_params(cls, value: object) -> object:
+        # One spelling inside, so that the same work has the same job_id whichever way it was asked for.
+        if not isinstance(value, dict) or "converter_params" not in value:
+            return value
+        rest = {k: v for k, v in value.items() if k != "converter_params"}
+        given = value["converter_params"] or {}
+        if not isinstance(given, dict):
+            raise ValueError("converter_params must be an object")
+        for key, name in given.items():
+            if key not in _CONVERTER_KEYS:
+                raise ValueError(f"converter_params.{key} is not known; known are {', '.join(_CONVERTER_KEYS)}")
+            if rest.get(key) not in (None, name):
+                raise ValueError(f"converter_params.{key} contradicts {key}")
+            rest[key] = name
+        return rest
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal_extension(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(value.get("file_extension"), str):
+            extension = value["file_extension"].lower().lstrip(".")
+            return {**value, "file_extension": EXTENSIONS.get(extension, extension)}
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ProcessVectorParameters:
+        if (self.lat_name is None) != (self.lon_name is None):
+            raise ValueError("give lat_name and lon_name together")
+        if self.lat_name and self.wkt_column:
+            raise ValueError("give lat_name and lon_name, or wkt_column, not both")
+        return self
+
+    @property
+    def source(self) -> BlobName:
+        """Where the file is."""
+        return BlobName(self.container_name, self.blob_name)
+
+
+#: Extensions that mean one of the formats above.
+EXTENSIONS: Mapping[str, VectorFormat] = {
+    **{f.value: f for f in VectorFormat},
+    "json": VectorFormat.GEOJSON,
+    "topojson": VectorFormat.GEOJSON,
+    "geojsonseq": VectorFormat.GEOJSONSEQ,
+    "geojsons": VectorFormat.GEOJSONSEQ,
+    "ndjson": VectorFormat.GEOJSONSEQ,
+    "jsonl": VectorFormat.GEOJSONSEQ,
+    "geoparquet": VectorFormat.PARQUET,
+    "tsv": VectorFormat.CSV,
+    "txt": VectorFormat.CSV,
+}
+
+
+class Delimited(Contract):
+    """How to read a text table."""
+
+    delimiter: str
+    encoding: str
+
+
+class SourcePlan(Contract):
+    """How every stage opens the file, decided once. `member` is the data file's path inside an archive."""
+
+    format: VectorFormat
+    member: str | None = None
+    layer: str | None = None
+    driver: str
+    geometry_column: str | None = None
+    lat_name: str | None = None
+    lon_name: str | None = None
+    wkt_column: str | None = None
+    delimited: Delimited | None = None
+    crs: str  #: authority code or WKT, horizontal part only
+
+
+class ColumnPlan(Contract):
+    """An attribute column: its name in the file and in the table, and its type."""
+
+    name: str
+    sql_type: SqlType
+    source_name: str
+
+
+class TablePlan(Contract):
+    """The table to build."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    schema_name: str = Field(alias="schema")
+    name: TableName
+    geometry_type: str
+    srid: int
+    columns: tuple[ColumnPlan, ...]
+
+    def staging(self, name: str) -> FeatureTable:
+        """The same table under the name of an unfinished one."""
+        columns = tuple(FeatureColumn(c.name, c.sql_type, c.source_name) for c in self.columns)
+        return FeatureTable(self.schema_name, name, self.geometry_type, self.srid, columns)
+
+
+class PreparedVector(Contract):
+    """What prepare found out. `feature_count` is the reader's count, null geometries included."""
+
+    source: SourcePlan
+    table: TablePlan
+    feature_count: int
+    size_bytes: int
+    etag: str
+    started_at: datetime
+    findings: tuple[Finding, ...]
+
+
+class UploadVector(Contract):
+    """Load what prepare planned."""
+
+    parameters: ProcessVectorParameters
+    prepared: PreparedVector
+
+
+class UploadedVector(Contract):
+    """A loaded staging table, not indexed yet."""
+
+    staging: str
+    rows_read: int
+    rows_written: int
+    rows_skipped: int
+    geometry_repairs: int
+    findings: tuple[Finding, ...]
+
+
+class CreateVectorStac(Contract):
+    """Index the staging table, describe it and have it swapped in."""
+
+    parameters: ProcessVectorParameters
+    prepared: PreparedVector
+    uploaded: UploadedVector
+
+
+class VectorPublished(Contract):
+    """The table as it is catalogued. `bbox` is in EPSG:4326."""
+
+    collection_id: str
+    item_id: str
+    bbox: tuple[float, float, float, float]
+    row_count: int
+    geometry_types: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+VECTOR_PREPARE = TaskType("process_vector_prepare", ProcessVectorParameters, PreparedVector, Queue.VECTOR, Weight.HEAVY)
+VECTOR_UPLOAD = TaskType("process_vector_upload", UploadVector, UploadedVector, Queue.VECTOR, Weight.HEAVY)
+VECTOR_CREATE_STAC = TaskType("vector_create_stac", CreateVectorStac, VectorPublished, Queue.VECTOR, Weight.HEAVY)
+
+
+class UploadSummary(Contract):
+    """How much of the file is in the table. `success_rate` is a percentage of the features read."""
+
+    total_chunks: int
+    chunks_uploaded: int
+    chunks_failed: int
+    total_rows_uploaded: int
+    rows_read: int
+    rows_skipped: int
+    success_rate: float
+    data_complete: bool
+
+
+class VectorTiles(Contract):
+    """Where tiles are served, relative to the service's address."""
+
+    tilejson_url: str
+    tiles_url: str
+    viewer_url: str
+
+
+class VectorJobResult(JobResult):
+    """Result of `process_vector`. URLs are relative to the service's address."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    blob_name: str
+    container_name: str
+    file_extension: VectorFormat
+    table_name: str
+    schema_name: str = Field(alias="schema")
+    geometry_type: str
+    srid: int
+    source_crs: str
+    bbox: tuple[float, float, float, float]
+    summary: UploadSummary
+    findings: tuple[Finding, ...]
+    column_definitions: Mapping[str, JsonValue]
+    ogc_features_url: str
+    viewer_url: str
+    vector_tiles: VectorTiles
+    stages_completed: int
+    total_tasks_executed: int
+    tasks_by_status: Mapping[str, int]

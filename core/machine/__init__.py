@@ -1,0 +1,1 @@
+"""CoreMachine: how jobs are accepted, run, advanced and finished."""

@@ -1,0 +1,239 @@
+"""CoreMachine accepts jobs, runs what is due, advances and finishes. A message is only a hint; PostgreSQL is true."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from core.contracts.outcomes import Done, Failed, Outcome, Suspended
+from core.errors import InvalidRequest, TransientError
+from core.machine import advance, attempts, identity
+from core.machine.attempts import Resources
+from core.machine.identity import TaskId
+from core.machine.registry import Registry
+from core.machine.retries import RetryPolicy
+from core.machine.store import Accepted, Claimed, Finished, JobStore, NewJob, NewStage
+
+Callback = Callable[[Mapping[str, JsonValue]], None]
+
+
+class Log(Protocol):
+    """Where the machine tells what it did: one event word and fields."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Something ordinary."""
+        ...
+
+    def warning(self, event: str, **fields: object) -> object:
+        """Something that will be tried again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What became of a request to run a job."""
+
+    job_id: str
+    accepted: Accepted
+
+
+class CoreMachine:
+    """One worker's view of the machine; every process has its own, PostgreSQL makes them one."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: JobStore,
+        resources: Callable[[], Resources],
+        *,
+        worker: str,
+        log: Log,
+        lease: float = 60.0,
+        retry: RetryPolicy | None = None,
+        callbacks: Mapping[str, Callback] | None = None,
+        randomness: random.Random | None = None,
+    ) -> None:
+        self.registry = registry
+        self.store = store
+        self.worker = worker
+        self.lease = lease
+        self._resources = resources
+        self._log = log
+        self._retry = retry or RetryPolicy()
+        self._callbacks = dict(callbacks or {})
+        self._random = randomness or random.Random()  # noqa: S311 - jitter, not secrets
+
+    def prepare(
+        self,
+        job_type: str,
+        parameters: BaseModel | Mapping[str, JsonValue],
+        *,
+        submitted_by: str | None = None,
+        correlation_id: str | None = None,
+    ) -> NewJob:
+        """Validate the parameters and plan the first stage. Raises UnknownJobType or InvalidRequest."""
+        job = self.registry.job(job_type)
+        typed = _validated(job.parameters, parameters)
+        return NewJob(
+            job_id=identity.job_id(job_type, typed),
+            job_type=job_type,
+            parameters=typed.model_dump_json(),
+            total_stages=len(job.stages),
+            first_stage=advance.first_stage(job, typed),
+            submitted_by=submitted_by,
+            correlation_id=correlation_id,
+        )
+
+    def submit(
+        self,
+        job_type: str,
+        parameters: BaseModel | Mapping[str, JsonValue],
+        *,
+        submitted_by: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Submission:
+        """Accept a job; the same work is accepted once, a failed one runs again."""
+        job = self.prepare(job_type, parameters, submitted_by=submitted_by, correlation_id=correlation_id)
+        return Submission(job.job_id, self.store.submit(job))
+
+    def run(self, claimed: Claimed, stop: threading.Event) -> Outcome:
+        """Run one claimed task's handler."""
+        attempt = attempts.Attempt(claimed, self.worker, self.store, self._resources, stop)
+        return attempts.run(self.registry, attempt)
+
+    def settle(self, claimed: Claimed, outcome: Outcome, duration: int) -> None:
+        """Write how an attempt ended; advance the job when it was its stage's last. A lost lease writes nothing."""
+        match outcome:
+            case Done():
+                self._complete(Finished(claimed, outcome.output_json, duration), outcome)
+            case Suspended():
+                self.store.release(self.worker, claimed)
+                self._log.info("task_interrupted", task_id=str(claimed.task_id), attempt=claimed.attempt)
+            case Failed():
+                self._fail(claimed, outcome)
+
+    def _complete(self, finished: Finished, outcome: Done) -> None:
+        claimed = finished.claimed
+        try:
+            left = self.store.complete(self.worker, self.lease, finished, outcome.effects)
+        except TransientError:
+            raise
+        except Exception as e:  # an effect refused: the same rules as for a handler that raised
+            self._fail(claimed, attempts.failure(e))
+            return
+        if left is None:
+            self._log.warning("task_stale", task_id=str(claimed.task_id), attempt=claimed.attempt)
+        for item in left or ():
+            self.advance(item)
+
+    def process(self, claimed: Claimed, stop: threading.Event | None = None) -> None:
+        """Run and settle one claimed item, task or advance."""
+        if claimed.is_advance:
+            self.advance(claimed)
+            return
+        started = time.monotonic()
+        outcome = self.run(claimed, stop or threading.Event())
+        self.settle(claimed, outcome, milliseconds_since(started))
+
+    def advance(self, claimed: Claimed) -> None:
+        """Move a job on from its finished stage."""
+        try:
+            record = self.store.job_to_advance(claimed.job_key)
+            job = self.registry.job(record.job_type)
+            following = advance.next_step(
+                job, record, claimed.stage, self.store.stage_results(claimed.job_key, claimed.stage)
+            )
+        except TransientError:
+            raise
+        except Exception as e:  # the job author's code
+            self._fail(claimed, attempts.failure(e))
+            return
+        match following:
+            case NewStage():
+                self.store.advance(self.worker, claimed, following)
+            case advance.JobOutcome():
+                self.store.finish(self.worker, claimed, following.result, following.approval, sorted(self._callbacks))
+        self._log.info("stage_advanced", job_id=claimed.job_id, stage=claimed.stage, worker=self.worker)
+
+    def handle_message(self, body: str) -> bool:
+        """Process what a broker's message names; False when there is nothing to do: done, unknown or held elsewhere."""
+        try:
+            task = TaskId.parse(str(json.loads(body)["task_id"]))
+        except (ValueError, KeyError, TypeError) as e:
+            raise InvalidRequest(
+                "The message has no task_id.", hint='Its body is {"task_id": ..., "attempt": ...}.'
+            ) from e
+        claimed = self.store.claim_one(self.worker, task, self.lease)
+        if claimed is None:
+            return False
+        self.process(claimed)
+        return True
+
+    def drain(self, queues: Sequence[str], seconds: float) -> int:
+        """Process due items one by one until none is left or the time is over; how many."""
+        ends, count = time.monotonic() + seconds, 0
+        while time.monotonic() < ends:
+            claimed = self.store.step(self.worker, queues, 1, self.lease, [])
+            if not claimed:
+                break
+            for item in claimed:
+                self.process(item)
+                count += 1
+        return count
+
+    def sweep(self) -> int:
+        """Return expired leases to the queue and deliver due side effects; how many of both."""
+        count = self.store.sweep_leases(200)
+        for effect in self.store.claim_side_effects(self.worker, 50, self.lease):
+            count += 1
+            callback = self._callbacks.get(effect.topic)
+            try:
+                if callback is None:
+                    raise InvalidRequest(f"Nothing handles the topic {effect.topic!r}.")
+                callback(effect.payload)
+            except Exception as e:  # the edge of a callback: what went wrong is kept, tried again, and finally dead
+                delay = self._retry.delay(effect.attempts, self._random)
+                self.store.side_effect_failed(effect, f"{type(e).__name__}: {e}", delay)
+            else:
+                self.store.side_effect_delivered(effect)
+        return count
+
+    def _fail(self, claimed: Claimed, failure: Failed) -> None:
+        decision = self.store.fail(
+            self.worker,
+            claimed,
+            code=failure.code,
+            message=failure.message,
+            hint=failure.hint,
+            retry=self._retry.should_retry(failure.kind),
+            delay=self._retry.delay(claimed.failures + 1, self._random),
+        )
+        self._log.warning(
+            f"task_{decision}",
+            task_id=str(claimed.task_id),
+            attempt=claimed.attempt,
+            code=failure.code,
+            error=failure.message,
+        )
+
+
+def milliseconds_since(started: float) -> int:
+    """Whole milliseconds since a `time.monotonic()` reading."""
+    return int((time.monotonic() - started) * 1000)
+
+
+def _validated(model: type[BaseModel], parameters: BaseModel | Mapping[str, JsonValue]) -> BaseModel:
+    if isinstance(parameters, model):
+        return parameters
+    try:
+        return model.model_validate(parameters)
+    except ValidationError as e:
+        problems = [f"{'.'.join(map(str, p['loc'])) or 'parameters'}: {p['msg']}" for p in e.errors(include_url=False)]
+        raise InvalidRequest("; ".join(problems), hint=f"Fields: {', '.join(sorted(model.model_fields))}.") from e

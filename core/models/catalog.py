@@ -1,0 +1,184 @@
+"""What was published from where: COGs, feature tables and the runs that made them. Sizes are bytes.
+
+Tables in `geo` are replicated to other databases, so they carry nothing about jobs, containers or accounts.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from core.models.record import ByteCount, JobId, Json, NonNegative, Positive, Record, RowCount, Stamped
+from core.schema.table import Check, ForeignKey, Index, Table
+
+_BBOX_ORDERED = Check("bbox_ordered", "bbox_minx <= bbox_maxx AND bbox_miny <= bbox_maxy")
+_BBOX_WHOLE = Check("bbox_whole", "num_nulls(bbox_minx, bbox_miny, bbox_maxx, bbox_maxy) IN (0, 4)")
+_TIME_ORDERED = Check("temporal_ordered", "temporal_start <= temporal_end")
+
+
+class EtlStatus(StrEnum):
+    """How far a run is that fills a feature table."""
+
+    PENDING = "pending"  #: asked for
+    PROCESSING = "processing"  #: reading or loading
+    COMPLETED = "completed"  #: its rows are the published ones
+    FAILED = "failed"  #: gave up; the table is as it was
+    SUPERSEDED = "superseded"  #: a later run replaced its rows
+
+
+class CogMetadata(Record):
+    """A Cloud-Optimized GeoTIFF in the silver zone.
+
+    `transform` holds the six coefficients of the affine transform in rasterio's order, `resolution` the pixel size
+    (x, y) in units of `crs`, `bbox_*` the extent in EPSG:4326, `checksum` a multihash in hex.
+    """
+
+    __table__: ClassVar[Table] = Table(
+        name="cog_metadata",
+        primary_key=("cog_id",),
+        uniques=(("container", "blob_path"),),
+        indexes=(Index(("stac_collection_id", "stac_item_id")), Index(("etl_job_id",)), Index(("created_at",))),
+        checks=(_BBOX_ORDERED, _BBOX_WHOLE, _TIME_ORDERED),
+    )
+
+    cog_id: Annotated[str, Field(max_length=255)]
+    container: Annotated[str, Field(max_length=100)]
+    blob_path: Annotated[str, Field(max_length=1024)]
+    cog_url: Annotated[str, Field(max_length=2048)]
+    width: Positive
+    height: Positive
+    band_count: Positive
+    dtype: str
+    nodata: float | None = None
+    crs: str | None = None
+    transform: list[float] | None = None
+    resolution: list[float] | None = None
+    band_names: list[str] | None = None
+    band_units: list[str | None] | None = None
+    bbox_minx: float | None = None
+    bbox_miny: float | None = None
+    bbox_maxx: float | None = None
+    bbox_maxy: float | None = None
+    temporal_start: AwareDatetime | None = None
+    temporal_end: AwareDatetime | None = None
+    is_cog: bool = True
+    overview_levels: list[int] | None = None
+    compression: str | None = None
+    blocksize: list[int] | None = None
+    colormap: str | None = None
+    rescale_range: list[float] | None = None
+    eo_bands: list[Json] | None = None
+    raster_bands: list[Json] | None = None
+    title: str | None = None
+    description: str | None = None
+    keywords: str | None = None
+    license: str | None = None
+    providers: list[Json] | None = None
+    stac_extensions: list[str] | None = None
+    stac_item_id: str | None = None
+    stac_collection_id: str | None = None
+    etl_job_id: JobId | None = None
+    source_file: str | None = None
+    source_format: str | None = None
+    source_crs: str | None = None
+    sci_doi: str | None = None
+    sci_citation: str | None = None
+    custom_properties: Json | None = None
+    checksum: str | None = None
+    size_bytes: ByteCount | None = None
+    statistics: list[Json] | Json | None = None
+    findings: list[Json] | None = None
+    raster_type: str | None = None
+    created_at: Stamped = None
+    updated_at: Stamped = None
+
+
+class GeoTableCatalog(Record):
+    """A published feature table, as the services and the databases it is replicated to see it.
+
+    `bbox_*` is in EPSG:4326, `srid` that of the geometry column.
+    """
+
+    __table__: ClassVar[Table] = Table(
+        name="table_catalog",
+        schema="geo",
+        primary_key=("table_name",),
+        indexes=(Index(("stac_collection_id", "stac_item_id")), Index(("created_at",))),
+        checks=(
+            _BBOX_ORDERED,
+            _BBOX_WHOLE,
+            _TIME_ORDERED,
+            Check("published_has_date", "NOT published OR published_at IS NOT NULL"),
+        ),
+    )
+
+    table_name: Annotated[str, Field(max_length=63)]
+    schema_name: Annotated[str, Field(max_length=63)] = "geo"
+    title: str | None = None
+    description: str | None = None
+    keywords: str | None = None
+    license: str | None = None
+    attribution: str | None = None
+    bbox_minx: float | None = None
+    bbox_miny: float | None = None
+    bbox_maxx: float | None = None
+    bbox_maxy: float | None = None
+    temporal_start: AwareDatetime | None = None
+    temporal_end: AwareDatetime | None = None
+    temporal_property: str | None = None
+    geometry_type: str | None = None
+    primary_geometry: Annotated[str, Field(max_length=63)] = "geom"
+    srid: Annotated[int, Field(ge=0)] = 4326
+    feature_count: RowCount | None = None
+    stac_collection_id: str | None = None
+    stac_item_id: str | None = None
+    stac_extensions: list[str] | None = None
+    providers: list[Json] | None = None
+    sci_doi: str | None = None
+    sci_citation: str | None = None
+    table_type: str = "user"
+    column_definitions: Json | None = None
+    custom_properties: Json | None = None
+    published: bool = False
+    published_at: AwareDatetime | None = None
+    created_at: Stamped = None
+    updated_at: Stamped = None
+
+
+class VectorEtlTracking(Record):
+    """One run that filled a feature table, never replicated."""
+
+    __table__: ClassVar[Table] = Table(
+        name="vector_etl_tracking",
+        primary_key=("table_name", "etl_job_id"),
+        indexes=(Index(("etl_job_id",)), Index(("created_at",))),
+        checks=(Check("failed_has_error", "status <> 'failed' OR error_message IS NOT NULL"),),
+        foreign_keys=(ForeignKey(("table_name",), "geo.table_catalog", ("table_name",), on_delete="CASCADE"),),
+    )
+
+    table_name: Annotated[str, Field(max_length=63)]
+    etl_job_id: JobId
+    source_file: str | None = None
+    source_format: str | None = None
+    source_crs: str | None = None
+    source_size_bytes: ByteCount | None = None
+    source_hash: str | None = None
+    status: EtlStatus = EtlStatus.PENDING
+    processing_started_at: AwareDatetime | None = None
+    processing_completed_at: AwareDatetime | None = None
+    processing_duration_ms: NonNegative | None = None
+    target_crs: str = "EPSG:4326"
+    rows_read: RowCount | None = None
+    rows_written: RowCount | None = None
+    rows_skipped: RowCount | None = None
+    geometry_repairs: RowCount | None = None
+    processing_software: str | None = None
+    processing_version: str | None = None
+    pipeline_version: str | None = None
+    error_message: str | None = None
+    error_details: Json | None = None
+    findings: list[Json] | None = None
+    created_at: Stamped = None
+    created_by: str | None = None

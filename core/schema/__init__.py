@@ -1,0 +1,1 @@
+"""How models declare their tables, and the tables those declarations make."""

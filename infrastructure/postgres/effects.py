@@ -1,0 +1,23 @@
+"""How is a handler's effect written? One function per kind, inside the transaction that completes the task."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.contracts.effects import Effect, SwapFeatureTable, UpsertCogMetadata, UpsertStacItem
+from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item
+from infrastructure.postgres.feature_tables import apply_swap
+from infrastructure.postgres.pool import Connection
+
+
+def apply(conn: Connection, effect: Effect) -> None:
+    """Write one effect."""
+    match effect:
+        case UpsertStacItem():
+            apply_upsert_item(conn, effect)
+        case UpsertCogMetadata():
+            apply_upsert_cog_metadata(conn, effect)
+        case SwapFeatureTable():
+            apply_swap(conn, effect)
+        case _:
+            assert_never(effect)

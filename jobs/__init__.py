@@ -1,0 +1,1 @@
+"""WHAT the system can do: one declaration per job type."""

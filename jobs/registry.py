@@ -1,0 +1,10 @@
+"""Every job type, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.machine.registry import AnyJob
+from jobs import hello_world, process_raster_v2, process_vector
+
+JOBS: Mapping[str, AnyJob] = {job.name: job for job in (hello_world.JOB, process_raster_v2.JOB, process_vector.JOB)}

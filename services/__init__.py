@@ -1,0 +1,1 @@
+"""HOW each step is done: the handlers and the logic they share."""

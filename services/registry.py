@@ -1,0 +1,21 @@
+"""Which function runs which task type? Named, not imported: a process loads only what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
+from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
+from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_UPLOAD
+from core.machine.registry import AnyTask
+
+HANDLERS: Mapping[AnyTask, str] = {
+    HELLO_GREETING: "services.hello:greet",
+    HELLO_REPLY: "services.hello:reply",
+    RASTER_VALIDATE: "services.raster.handlers:validate",
+    RASTER_CREATE_COG: "services.raster.handlers:create_cog",
+    RASTER_EXTRACT_STAC: "services.raster.handlers:extract_stac",
+    VECTOR_PREPARE: "services.vector.handlers:prepare",
+    VECTOR_UPLOAD: "services.vector.handlers:upload",
+    VECTOR_CREATE_STAC: "services.vector.handlers:create_stac",
+}

@@ -1,0 +1,133 @@
+"""A job whose every step a test can steer: stages of any width, and handlers that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pydantic import JsonValue
+
+from core.contracts.context import TaskContext
+from core.contracts.jobs import Job, JobResult, Parallelism, StacReference, Stage, StageResults, TaskSpec
+from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.errors import Interrupted, InvalidRaster, StorageUnavailable
+from core.machine.attempts import Resources
+from core.machine.machine import CoreMachine
+from core.machine.registry import Registry
+from core.machine.retries import RetryPolicy
+from core.models.platform import AccessLevel
+from infrastructure.postgres.job_store import PostgresJobStore
+from infrastructure.postgres.pool import Pool
+
+
+class ProbeParameters(Contract):
+    """`widths`: tasks in each of the three stages."""
+
+    name: str
+    widths: tuple[int, int, int] = (1, 3, 1)
+    behaviour: str = "done"
+    publish: bool = False
+    break_finalize: bool = False
+    access_level: AccessLevel = AccessLevel.OUO
+
+
+class Probe(Contract):
+    key: str
+    behaviour: str = "done"
+
+
+class Probed(Contract):
+    key: str
+    attempt: int
+    resumed_from: int = 0
+
+
+class ProbeResult(JobResult):
+    keys: tuple[tuple[str, ...], ...]
+
+
+LIGHT = TaskType("probe_light", Probe, Probed, Queue.VECTOR, Weight.LIGHT, max_failures=3)
+HEAVY = TaskType("probe_heavy", Probe, Probed, Queue.RASTER, Weight.HEAVY, max_failures=3)
+
+
+def _planner(stage: int) -> Callable[[ProbeParameters, StageResults], Iterator[TaskSpec]]:
+    def plan(parameters: ProbeParameters, _: StageResults) -> Iterator[TaskSpec]:
+        for index in range(parameters.widths[stage]):
+            behaviour = parameters.behaviour if (stage, index) == (1, 0) else "done"
+            yield TaskSpec(f"key-{index}", Probe(key=f"key-{index}", behaviour=behaviour))
+
+    return plan
+
+
+def probe_job(task: TaskType[Probe, Probed]) -> Job[ProbeParameters, ProbeResult]:
+    """The job over light or heavy tasks."""
+    names = ("one", "two", "three")
+
+    def finalize(parameters: ProbeParameters, results: StageResults) -> ProbeResult:
+        if parameters.break_finalize:
+            raise ZeroDivisionError("finalize was told to break")
+        keys = tuple(tuple(sorted(results.of(task, name))) for name in names)
+        stac = StacReference(collection_id="c", item_id=parameters.name) if parameters.publish else None
+        return ProbeResult(job_type=f"probe_{task.weight}", keys=keys, stac=stac)
+
+    stages = tuple(Stage(name, task, _planner(i), Parallelism.SINGLE) for i, name in enumerate(names))
+    return Job(f"probe_{task.weight}", "For tests.", ProbeParameters, ProbeResult, stages, finalize)
+
+
+def handle(parameters: Probe, ctx: TaskContext) -> Probed:
+    """Do as told."""
+    resumed = 1 if ctx.checkpoint.should_skip(1) else 0
+    match parameters.behaviour:
+        case "permanent":
+            raise InvalidRaster("The probe was told to fail for good.", hint="Tell it otherwise.")
+        case "transient":
+            raise StorageUnavailable("The probe was told that storage is away.")
+        case "transient once" if ctx.attempt == 1:
+            raise StorageUnavailable("The probe was told that storage is away.")
+        case "checkpoint then stop" if not resumed:
+            ctx.checkpoint.save(1, {"left": "here"})
+            raise Interrupted
+        case "checkpoint then fail" if not resumed:
+            ctx.checkpoint.save(1, {"left": "here"})
+            raise StorageUnavailable("after the checkpoint")
+    return Probed(key=parameters.key, attempt=ctx.attempt, resumed_from=resumed)
+
+
+class Silent:
+    """A log nobody reads."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Nothing."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Nothing."""
+
+
+def no_resources() -> Resources:
+    """For handlers that touch neither blobs nor tables."""
+    raise AssertionError("this handler was not expected to use storage")
+
+
+QUEUES = [queue.value for queue in Queue]
+JOBS = {job.name: job for job in (probe_job(LIGHT), probe_job(HEAVY))}
+HANDLERS = {LIGHT: "tests.support.probe:handle", HEAVY: "tests.support.probe:handle"}
+
+
+def machine(
+    pool: Pool,
+    worker: str = "tester",
+    *,
+    lease: float = 30.0,
+    callbacks: dict[str, Callable[[dict[str, JsonValue]], None]] | None = None,
+    resources: Callable[[], Resources] = no_resources,
+) -> CoreMachine:
+    """A CoreMachine over the probe jobs, which retries at once."""
+    return CoreMachine(
+        Registry(JOBS, HANDLERS),
+        PostgresJobStore(pool),
+        resources,
+        worker=worker,
+        log=Silent(),
+        lease=lease,
+        retry=RetryPolicy(0, 0),
+        callbacks=callbacks,
+    )
