@@ -1,0 +1,1 @@
+"""Vector files into PostGIS tables: open, plan, clean, load, describe."""

@@ -1,0 +1,70 @@
+"""What was noticed about a file, counted, with the first features concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from core.contracts.vector import Finding, FindingCode, Severity
+
+_FIRST = 10
+
+_MESSAGES: Mapping[FindingCode, str] = {
+    FindingCode.NULL_GEOMETRY: "Features without geometry, left out: {count}.",
+    FindingCode.EMPTY_GEOMETRY: "Features whose geometry has no coordinates, left out: {count}.",
+    FindingCode.UNREADABLE_GEOMETRY: "Features whose geometry cannot be read or repaired, left out: {count}.",
+    FindingCode.DEGENERATE_LINE: "Lines without length, stored as they are: {count}.",
+    FindingCode.REPAIRED_GEOMETRY: "Invalid geometries, repaired: {count}.",
+    FindingCode.PROMOTED_TO_MULTI: "Single geometries, stored as Multi geometries: {count}.",
+    FindingCode.Z_FILLED: "Geometries without height, stored with height 0 as others have heights: {count}.",
+    FindingCode.Z_DROPPED: "Geometries with height in a layer declared without, stored without: {count}.",
+    FindingCode.M_DROPPED: "Geometries with measures (M), stored without: {count}.",
+    FindingCode.COORDINATES_OUT_OF_RANGE: "Features beyond longitude 180 or latitude 90 degrees: {count}.",
+    FindingCode.DATE_OUT_OF_RANGE: "Dates before year 1 or after year 9999, stored as null: {count}.",
+    FindingCode.TIME_PRECISION_LOST: "Times finer than a microsecond, cut: {count}.",
+    FindingCode.NUL_REMOVED: "Texts with NUL characters, stored without them: {count}.",
+    FindingCode.TEXT_RECODED: "Texts that are not UTF-8, read as Windows-1252: {count}.",
+    FindingCode.BAD_ROW: "Lines with the wrong number of cells, left out: {count}.",
+}
+_INFO = {FindingCode.PROMOTED_TO_MULTI, FindingCode.RENAMED_COLUMN, FindingCode.CRS_GIVEN}
+
+
+class Findings:
+    """Counts by code. Codes without a counted message need one when they are first added."""
+
+    def __init__(self) -> None:
+        self._counts: dict[FindingCode, int] = {}
+        self._ids: dict[FindingCode, list[int]] = {}
+        self._messages: dict[FindingCode, str] = {}
+
+    def add(self, code: FindingCode, count: int, ids: Iterable[int] = (), message: str | None = None) -> None:
+        """Count some more, and remember the first few feature ids."""
+        if not count:
+            return
+        self._counts[code] = self._counts.get(code, 0) + count
+        known = self._ids.setdefault(code, [])
+        for feature_id in ids:
+            if len(known) == _FIRST:
+                break
+            known.append(int(feature_id))
+        if message is not None:
+            self._messages[code] = message
+
+    def count(self, code: FindingCode) -> int:
+        """How many so far."""
+        return self._counts.get(code, 0)
+
+    def listed(self) -> tuple[Finding, ...]:
+        """All of them, in the order of their codes."""
+        return tuple(self._finding(code) for code in FindingCode if code in self._counts)
+
+    def _finding(self, code: FindingCode) -> Finding:
+        count = self._counts[code]
+        message = self._messages.get(code) or _MESSAGES[code].format(count=f"{count:,}")
+        severity = Severity.INFO if code in _INFO else Severity.WARNING
+        return Finding(code=code, severity=severity, message=message, count=count, feature_ids=tuple(self._ids[code]))
+
+
+def warned(messages: Sequence[str], findings: Findings) -> None:
+    """Record what a reading library complained of, each sentence once. Measures are counted where they are dropped."""
+    distinct = list(dict.fromkeys(m.strip() for m in messages if m.strip() and "Measured (M)" not in m))
+    findings.add(FindingCode.READER_WARNING, len(distinct), message=" | ".join(m[:300] for m in distinct[:5]) or None)

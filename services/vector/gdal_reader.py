@@ -1,0 +1,196 @@
+"""Layers that GDAL reads: GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML, GML, GPX, file geodatabase."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyogrio
+from pyogrio.errors import DataSourceError
+
+from core.contracts.vector import SourcePlan, VectorFormat
+from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
+from services.vector import wkb
+from services.vector.findings import Findings, warned
+from services.vector.readers import GEOMETRY, batch_rows
+from services.vector.reference_systems import StatedCrs
+
+_DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
+    VectorFormat.GEOJSON: ("GeoJSON", "TopoJSON", "GeoJSONSeq", "ESRIJSON"),
+    VectorFormat.GEOJSONSEQ: ("GeoJSONSeq", "GeoJSON"),
+    VectorFormat.GPKG: ("GPKG",),
+    VectorFormat.SHAPEFILE: ("ESRI Shapefile",),
+    VectorFormat.FLATGEOBUF: ("FlatGeobuf",),
+    VectorFormat.KML: ("LIBKML", "KML"),
+    VectorFormat.KMZ: ("LIBKML",),
+    VectorFormat.GML: ("GML",),
+    VectorFormat.GPX: ("GPX",),
+    VectorFormat.FILEGDB: ("OpenFileGDB",),
+}
+#: Drivers that derive a layer's type from every feature, or cannot store another.
+_SURE = ("GeoJSON", "GeoJSONSeq", "TopoJSON", "FlatGeobuf", "ESRI Shapefile")
+_JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq")
+#: GPX derives these from the layers of the same name without the ending.
+_DERIVED = ("route_points", "track_points")
+
+# A schema that a file names is never fetched. What GDAL writes to stderr reaches nobody; errors are raised anyway.
+pyogrio.set_gdal_config_options(
+    {"GML_DOWNLOAD_SCHEMA": False, "LIBKML_RESOLVE_STYLE": False, "GDAL_HTTP_MAX_RETRY": 0, "CPL_LOG": os.devnull}
+)
+
+
+class GdalReader:
+    """One layer of one file."""
+
+    def __init__(self, path: Path, plan: SourcePlan, shown: str) -> None:
+        self._path, self._layer, self._shown = path, plan.layer, shown
+        self._notes: list[str] = []
+        with _reading(path, shown, self._notes):
+            info = pyogrio.read_info(path, layer=self._layer, force_feature_count=True)
+            with self._opened(None, 1) as stream:
+                self._attributes = _attributes(stream.schema)
+        _require_driver(info["driver"], plan.format, shown)
+        self._info = info
+
+    @property
+    def attributes(self) -> pa.Schema:
+        """The attribute columns, in the file's order."""
+        return self._attributes
+
+    @property
+    def stated_crs(self) -> StatedCrs:
+        """What the file says; GeoJSON means EPSG:4326 when it says nothing."""
+        crs = self._info["crs"]
+        implied = self._info["driver"] in _JSON_DRIVERS and crs in ("EPSG:4326", "EPSG:4979", "OGC:CRS84")
+        return StatedCrs(crs, implied)
+
+    @property
+    def sure_type(self) -> str | None:
+        """The declared type, where the driver guarantees it."""
+        declared = self._info["geometry_type"]
+        return declared if self._info["driver"] in _SURE and declared != "Unknown" else None
+
+    @property
+    def driver(self) -> str:
+        """GDAL's name of the format."""
+        return str(self._info["driver"])
+
+    @property
+    def feature_count(self) -> int:
+        """How many features, those without geometry included."""
+        return int(self._info["features"])
+
+    def geometries(self, findings: Findings) -> Iterator[pa.Array]:
+        """The geometries alone."""
+        for batch in self._stream([], findings):
+            yield batch.column(batch.num_columns - 1)
+
+    def batches(self, findings: Findings) -> Iterator[pa.RecordBatch]:
+        """Attributes and WKB."""
+        yield from self._stream(None, findings)
+
+    def _stream(self, columns: Sequence[str] | None, findings: Findings) -> Iterator[pa.RecordBatch]:
+        notes = list(self._notes)
+        rows = batch_rows(_size(self._path), self.feature_count)
+        first = 0
+        try:
+            with _reading(self._path, self._shown, notes), self._opened(columns, rows) as stream:
+                for batch in stream:
+                    arrays = [batch.column(i) for i in range(batch.num_columns)]
+                    arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), first)
+                    first += batch.num_rows
+                    yield pa.RecordBatch.from_arrays(arrays, names=[*batch.schema.names[:-1], GEOMETRY])
+        finally:
+            warned(notes, findings)
+
+    def _linear(self, geometry: pa.Array, first: int) -> pa.Array:
+        # Arrow streams carry arcs as they are; the classic reader turns them into chords. Rare, so read twice.
+        if not wkb.has_curves(geometry):
+            return geometry
+        _, _, chords, _ = pyogrio.raw.read(
+            self._path, layer=self._layer, columns=[], skip_features=first, max_features=len(geometry)
+        )
+        return pa.array(chords, pa.binary())
+
+    @contextmanager
+    def _opened(self, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatchReader]:
+        with pyogrio.open_arrow(self._path, layer=self._layer, columns=columns, batch_size=rows, use_pyarrow=True) as (
+            _,
+            stream,
+        ):
+            yield stream
+
+
+def choose_layer(path: Path, wanted: str | None, declared: VectorFormat, shown: str) -> str:
+    """The layer to read: the wanted one, or the only one that has features with geometry.
+
+    Raises AmbiguousLayer listing the candidates, NoFeatures when there is none.
+    """
+    with _reading(path, shown, []):
+        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    if wanted is not None:
+        if wanted not in layers:
+            raise AmbiguousLayer(
+                f"{shown} has no layer {wanted!r}; it has {_listed(layers)}.", hint="Correct layer_name."
+            )
+        return wanted
+    if len(layers) > 1:
+        counts = {layer: _count(path, layer, shown) for layer in layers}
+        layers = [layer for layer in layers if counts[layer] and layer not in _DERIVED]
+        if len(layers) > 1:
+            described = ", ".join(f"{layer} ({counts[layer]:,} features)" for layer in layers[:60])
+            raise AmbiguousLayer(
+                f"{shown} has {len(layers)} layers: {described}.", hint="Set layer_name to one of them."
+            )
+    if not layers:
+        raise NoFeatures(f"{shown} has no layer with features that have a geometry.", hint="Check the file.")
+    return layers[0]
+
+
+def _count(path: Path, layer: str, shown: str) -> int:
+    with _reading(path, shown, []):
+        return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
+
+
+def _attributes(schema: pa.Schema) -> pa.Schema:
+    last = schema.field(len(schema) - 1)
+    carried = (last.metadata or {}).get(b"ARROW:extension:name", b"")
+    if not carried.startswith(b"geoarrow") and not isinstance(last.type, pa.BaseExtensionType):
+        return schema.remove_metadata()
+    return pa.schema([schema.field(i) for i in range(len(schema) - 1)])
+
+
+def _require_driver(found: str, declared: VectorFormat, shown: str) -> None:
+    if found not in _DRIVERS[declared]:
+        raise UnreadableSource(
+            f"{shown} is a {found} file, not {declared.value}.", hint="Give the file the extension of its format."
+        )
+
+
+@contextmanager
+def _reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
+    """Collect GDAL's warnings into `notes` and translate its errors into UnreadableSource."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                yield
+            finally:
+                notes.extend(str(w.message) for w in caught if issubclass(w.category, RuntimeWarning | UserWarning))
+    except (DataSourceError, RuntimeError, ValueError, OSError, pa.ArrowException) as e:
+        reason = str(e).split("; It might help")[0].replace(str(path), path.name).strip().rstrip(".")
+        raise UnreadableSource(f"{shown} cannot be read: {reason}.", hint="Open it in another program to check.") from e
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+    return sum(p.stat().st_size for p in path.parent.glob(f"{path.stem}.*")) or path.stat().st_size
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(n) for n in names[:60]) or "none"

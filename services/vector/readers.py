@@ -1,0 +1,50 @@
+"""What every reader of vector files offers, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pyarrow as pa
+
+from services.vector.findings import Findings
+from services.vector.reference_systems import StatedCrs
+
+GEOMETRY = "\x00geometry"  #: the name of the WKB column of a batch; no file can have an attribute of that name
+
+
+class FeatureReader(Protocol):
+    """An opened layer. Every method reads the file anew, so a reader may be used several times."""
+
+    @property
+    def attributes(self) -> pa.Schema:
+        """The attribute columns, in the file's order."""
+        ...
+
+    @property
+    def stated_crs(self) -> StatedCrs:
+        """What the file says its CRS is."""
+        ...
+
+    @property
+    def sure_type(self) -> str | None:
+        """The geometry type when the format guarantees it for every feature, such as `Polygon Z`; else None."""
+        ...
+
+    @property
+    def feature_count(self) -> int:
+        """How many features, those without geometry included."""
+        ...
+
+    def geometries(self, findings: Findings) -> Iterator[pa.Array]:
+        """The geometries alone, as WKB, batch by batch."""
+        ...
+
+    def batches(self, findings: Findings) -> Iterator[pa.RecordBatch]:
+        """Attributes and, last, the geometry as WKB under the name GEOMETRY. Memory does not grow with the file."""
+        ...
+
+
+def batch_rows(size_bytes: int, features: int) -> int:
+    """How many features make about 8 MB."""
+    return max(16, min(65_536, (8 << 20) * max(features, 1) // max(size_bytes, 1)))

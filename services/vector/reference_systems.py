@@ -1,0 +1,126 @@
+"""In which coordinate reference system are the numbers, and how do they get into the table's?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyproj
+from pyproj.exceptions import CRSError, ProjError
+
+from core.contracts.vector import FindingCode
+from core.errors import CrsMismatch, CrsMissing, InvalidRequest
+from services.vector.findings import Findings
+
+Bounds = tuple[float, float, float, float]
+LONLAT = "EPSG:4326"
+
+
+@dataclass(frozen=True)
+class StatedCrs:
+    """What the file says. `implied` when the format prescribes it and the file itself says nothing."""
+
+    text: str | None
+    implied: bool = False
+
+
+def source_crs(stated: StatedCrs, given: str | None, bounds: Bounds | None, shown: str, findings: Findings) -> str:
+    """The horizontal CRS of the coordinates: the file's, else the request's, else 4326 if they look like degrees.
+
+    Raises CrsMissing for numbers that are no degrees, CrsMismatch when the request contradicts the file.
+    """
+    wanted = None if given is None else _requested(given)
+    if stated.text is not None and not (stated.implied and wanted is not None):
+        found = _horizontal(_parsed(stated.text, shown))
+        if wanted is not None and not same(found, _horizontal(wanted)):
+            raise CrsMismatch(
+                f"{shown} states {_name(found)}, the request says input_crs {given}.", hint="Leave input_crs out."
+            )
+        return _text(found)
+    if wanted is not None:
+        findings.add(FindingCode.CRS_GIVEN, 1, message=f"The file states no CRS; input_crs {given} was used.")
+        return _text(_horizontal(wanted))
+    if bounds is not None and looks_like_degrees(bounds):
+        findings.add(
+            FindingCode.CRS_ASSUMED,
+            1,
+            message=f"The file states no CRS; its coordinates, {_shown(bounds)}, were taken as EPSG:4326.",
+        )
+        return LONLAT
+    extent = "" if bounds is None else f" and its coordinates, {_shown(bounds)}, are no degrees"
+    raise CrsMissing(
+        f"{shown} states no coordinate reference system{extent}.",
+        hint="Set input_crs, for example EPSG:32735, or add the .prj file.",
+    )
+
+
+def looks_like_degrees(bounds: Bounds) -> bool:
+    """True when all four are plausible longitudes and latitudes."""
+    minx, miny, maxx, maxy = bounds
+    return -180.0001 <= minx <= maxx <= 180.0001 and -90.0001 <= miny <= maxy <= 90.0001
+
+
+def transformation(source: str, target: str) -> pyproj.Transformer | None:
+    """From x, y in `source` to x, y in `target`; None when they are the same."""
+    first, second = pyproj.CRS.from_user_input(source), _requested(target)
+    if same(first, second):
+        return None
+    try:
+        return pyproj.Transformer.from_crs(first, second, always_xy=True)
+    except ProjError as e:
+        raise CrsMismatch(f"Coordinates in {_name(first)} cannot be transformed to {target}: {e}.") from e
+
+
+def lonlat_bounds(bounds: Bounds, crs: str) -> Bounds:
+    """The same box in EPSG:4326, within 180 and 90 degrees; all longitudes when it crosses the antimeridian."""
+    transformer = transformation(crs, LONLAT)
+    west, south, east, north = bounds if transformer is None else transformer.transform_bounds(*bounds, densify_pts=21)
+    if west > east:
+        west, east = -180.0, 180.0
+    return _clamp(west, 180.0), _clamp(south, 90.0), _clamp(east, 180.0), _clamp(north, 90.0)
+
+
+def _clamp(value: float, limit: float) -> float:
+    return max(-limit, min(limit, value))
+
+
+def same(first: pyproj.CRS, second: pyproj.CRS) -> bool:
+    """True when x, y mean the same place in both; axis order is no difference here, as x always comes first."""
+    if {first.to_authority(), second.to_authority()} <= {("OGC", "CRS84"), ("EPSG", "4326")}:
+        return True
+    return first.equals(second, ignore_axis_order=True)
+
+
+def _requested(text: str) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(text)
+    except CRSError as e:
+        raise InvalidRequest(f"{text!r} is not a coordinate reference system.", hint="Use EPSG:<code>.") from e
+
+
+def _parsed(text: str, shown: str) -> pyproj.CRS:
+    try:
+        crs = pyproj.CRS.from_user_input(text)
+    except CRSError as e:
+        raise CrsMissing(f"{shown} states a CRS that is not understood: {text[:200]!r}.", hint="Set input_crs.") from e
+    if crs.is_engineering:
+        raise CrsMissing(f"{shown} has local coordinates ({crs.name}) with no place on Earth.", hint="Set input_crs.")
+    return crs
+
+
+def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
+    return crs.sub_crs_list[0] if crs.is_compound else crs.to_2d()
+
+
+def _text(crs: pyproj.CRS) -> str:
+    authority = crs.to_authority(min_confidence=100)
+    return ":".join(authority) if authority else crs.to_wkt()
+
+
+def _name(crs: pyproj.CRS) -> str:
+    authority = crs.to_authority()
+    return ":".join(authority) if authority else crs.name
+
+
+def _shown(bounds: Bounds) -> str:
+    minx, miny, maxx, maxy = bounds
+    return f"x {minx:.10g} to {maxx:.10g} and y {miny:.10g} to {maxy:.10g}"

@@ -1,0 +1,129 @@
+"""How process_vector replaces tables, and what repeated or failed attempts leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import Conflict, Interrupted, TargetExists
+from tests.support.vector import VectorRig, geojson, point
+
+
+@pytest.fixture
+def rig(db: str, tmp_path: Path) -> Iterator[VectorRig]:
+    made = VectorRig(db, tmp_path)
+    yield made
+    made.close()
+
+
+def test_an_existing_table_is_refused_before_anything_is_read(rig, tmp_path):
+    path = geojson(tmp_path, (point(), {"a": 1}))
+    rig.load(path)
+    with pytest.raises(TargetExists, match=r"geo\.t"):
+        rig.load(path)
+
+
+def test_overwriting_replaces_rows_columns_and_indexes_but_not_the_publication(rig, tmp_path):
+    rig.load(geojson(tmp_path, (point(), {"old": 1}), (point(), {"old": 2})))
+    rig.query("update geo.table_catalog set published = true, published_at = '2024-01-01' returning 1")
+    rig.load(geojson(tmp_path, (point(31, -1), {"new": "x"})), overwrite=True)
+    assert rig.query("select id, new, st_astext(geom) from geo.t") == [(1, "x", "POINT(31 -1)")]
+    assert rig.query("select feature_count, published, bbox_minx, bbox_maxy from geo.table_catalog") == [
+        (1, True, 31, -1)
+    ]
+    assert rig.query("select status::text from app.vector_etl_tracking order by status") == [
+        ("completed",),
+        ("superseded",),
+    ]
+    assert {
+        r[0] for r in rig.query("select indexname from pg_indexes where schemaname = 'geo' and tablename = 't'")
+    } == {
+        "t_pkey",
+        "t_geom_idx",
+    }
+
+
+def test_the_old_table_is_served_until_the_swap(rig, tmp_path):
+    rig.load(geojson(tmp_path, (point(), {"v": "old"})))
+    parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"v": "new"}))), overwrite=True)
+    done: dict = {}
+    for number in (1, 2):
+        rig.stage(number, parameters, done, rig.context(job_id="b" * 64))
+        assert rig.query("select v from geo.t") == [("old",)]
+    rig.stage(3, parameters, done, rig.context(job_id="b" * 64))
+    assert rig.query("select v from geo.t") == [("new",)]
+
+
+def test_a_table_that_appeared_meanwhile_is_not_replaced(rig, tmp_path):
+    parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"v": "mine"}))))
+    done: dict = {}
+    for number in (1, 2):
+        rig.stage(number, parameters, done, rig.context(job_id="b" * 64))
+    rig.query("create table geo.t as select 1 as other")
+    with pytest.raises(TargetExists):
+        rig.stage(3, parameters, done, rig.context(job_id="b" * 64))
+    assert rig.query("select * from geo.t") == [(1,)]
+
+
+def test_a_view_under_the_name_is_never_dropped(rig, tmp_path):
+    rig.query("create view geo.t as select 1 as other")
+    with pytest.raises(Conflict, match="not an ordinary table"):
+        rig.load(geojson(tmp_path, (point(), {})), overwrite=True)
+    assert rig.query("select * from geo.t") == [(1,)]
+
+
+def test_a_table_that_views_depend_on_is_kept_and_the_views_are_named(rig, tmp_path):
+    rig.load(geojson(tmp_path, (point(), {"v": "old"})))
+    rig.query("create view geo.seen as select v from geo.t")
+    with pytest.raises(Conflict, match="depend"):
+        rig.load(geojson(tmp_path, (point(), {"v": "new"})), overwrite=True)
+    assert rig.query("select v from geo.seen") == [("old",)]
+
+
+def test_a_second_attempt_drops_what_the_first_left_and_repeating_a_stage_is_harmless(rig, tmp_path):
+    parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"a": 1}))))
+    done: dict = {}
+    rig.stage(1, parameters, done, rig.context(job_id="c" * 64))
+    for attempt in (1, 2):
+        rig.stage(2, parameters, done, rig.context(attempt, job_id="c" * 64))
+    staging = [
+        r[0] for r in rig.query("select relname from pg_class where relname like '%%\\_\\_stg\\_%%' and relkind = 'r'")
+    ]
+    assert staging == ["t__stg_cccccccc_2"]
+    rig.tables.index(_staging(done), spatial=True, attributes=["a"], temporal=[])
+    rig.stage(3, parameters, done, rig.context(job_id="c" * 64))
+    assert rig.query("select a from geo.t") == [(1,)]
+
+
+def test_another_jobs_staging_table_is_left_alone(rig, tmp_path):
+    rig.query("create table geo.t__stg_dddddddd_1 (a int)")
+    rig.load(geojson(tmp_path, (point(), {"a": 1})))
+    assert rig.tables.exists("geo", "t__stg_dddddddd_1")
+
+
+def test_a_load_that_stops_leaves_no_table(rig, tmp_path):
+    path = geojson(tmp_path, *((point(), {"a": i}) for i in range(20)))
+    parameters = rig.parameters(rig.put(path))
+    done: dict = {}
+    rig.stage(1, parameters, done, rig.context(job_id="c" * 64))
+    context = rig.context(job_id="c" * 64)
+    context.stopping = True
+    with pytest.raises(Interrupted):
+        rig.stage(2, parameters, done, context)
+    assert rig.query("select count(*) from pg_class where relname like '%%\\_\\_stg\\_%%'") == [(0,)]
+
+
+def test_a_source_that_was_replaced_between_stages_is_refused(rig, tmp_path):
+    parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"a": 1}))))
+    done: dict = {}
+    rig.stage(1, parameters, done, rig.context(job_id="c" * 64))
+    rig.put(geojson(tmp_path, (point(), {"b": "other columns"})))
+    with pytest.raises(Conflict, match="replaced"):
+        rig.stage(2, parameters, done, rig.context(job_id="c" * 64))
+
+
+def _staging(done: dict):
+    (prepared,), (uploaded,) = done["prepare"].values(), done["upload"].values()
+    return prepared.table.staging(uploaded.staging)

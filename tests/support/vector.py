@@ -1,0 +1,150 @@
+"""The vector stages run one after another as the machine would, without the machine."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg_pool import ConnectionPool
+from pydantic import JsonValue
+
+from core.contracts.effects import Effect, SwapFeatureTable, UpsertStacItem
+from core.contracts.jobs import StageResults
+from core.contracts.storage import BlobName
+from core.contracts.vector import EXTENSIONS, ProcessVectorParameters, VectorJobResult
+from infrastructure.postgres.feature_tables import PostgresFeatureTables, apply_swap
+from infrastructure.storage.local import LocalStorage
+from jobs.process_vector import JOB
+from services.vector import handlers
+
+CONTAINER = "bronze-vectors"
+HANDLERS = {
+    "process_vector_prepare": handlers.prepare,
+    "process_vector_upload": handlers.upload,
+    "vector_create_stac": handlers.create_stac,
+}
+
+
+def geojson(folder: Path, *features: tuple[object, dict], name: str = "f.geojson") -> Path:
+    path = folder / name
+    listed = [{"type": "Feature", "geometry": g, "properties": p} for g, p in features]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": listed}))
+    return path
+
+
+def point(x: float = 30, y: float = -2) -> dict:
+    return {"type": "Point", "coordinates": [x, y]}
+
+
+class NoCheckpoint:
+    """Vector stages keep none."""
+
+    data: Mapping[str, JsonValue] = {}
+
+    def should_skip(self, phase: int) -> bool:
+        return False
+
+
+@dataclass
+class Context:
+    """One attempt, with its effects in a list."""
+
+    workdir: Path
+    storage: LocalStorage
+    tables: PostgresFeatureTables
+    job_id: str
+    attempt: int = 1
+    job_type: str = JOB.name
+    task_id: str = "task"
+    checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
+    effects: list[Effect] = field(default_factory=list)
+    stopping: bool = False
+    progress: list[tuple[float, str]] = field(default_factory=list)
+
+    def should_stop(self) -> bool:
+        return self.stopping
+
+    def report_progress(self, percent: float, message: str) -> None:
+        self.progress.append((percent, message))
+
+    def commit_with(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+
+@dataclass
+class Finished:
+    """A job that ran to its end."""
+
+    result: VectorJobResult
+    item: Mapping[str, JsonValue]
+
+
+class VectorRig:
+    """Runs `process_vector` on files."""
+
+    def __init__(self, conninfo: str, folder: Path) -> None:
+        self.conninfo, self.folder = conninfo, folder
+        self.storage = LocalStorage(folder / "blobs")
+        self.pool = ConnectionPool(conninfo, kwargs={"autocommit": True}, min_size=1, max_size=4, open=True)
+        self.tables = PostgresFeatureTables(self.pool)
+        self._numbers = itertools.count(1)
+
+    def close(self) -> None:
+        self.pool.close()
+
+    def put(self, path: Path, name: str | None = None, container: str = CONTAINER) -> str:
+        """Upload a file; a shapefile's siblings with it."""
+        name = name or path.name
+        for part in path.parent.glob(f"{path.stem}.*") if path.suffix == ".shp" else [path]:
+            self.storage.upload(part, BlobName(container, str(Path(name).with_suffix(part.suffix))))
+        return name
+
+    def parameters(self, blob: str, **options: object) -> ProcessVectorParameters:
+        extension = "gdb" if blob.endswith(".gdb.zip") else Path(blob).suffix.lstrip(".").lower()
+        defaults: dict[str, object] = {
+            "blob_name": blob,
+            "file_extension": extension if extension in EXTENSIONS else "geojson",
+            "table_name": "t",
+            "access_level": "public",
+        }
+        return ProcessVectorParameters.model_validate(defaults | options)
+
+    def context(self, attempt: int = 1, job_id: str | None = None) -> Context:
+        number = next(self._numbers)
+        workdir = self.folder / f"work{number}"
+        workdir.mkdir()
+        return Context(workdir, self.storage, self.tables, job_id or f"{number:064x}", attempt)
+
+    def stage(self, number: int, parameters: ProcessVectorParameters, done: dict, context: Context) -> None:
+        """Run one stage and, in one transaction, its effects."""
+        stage = JOB.stage(number)
+        (spec,) = stage.plan(parameters, StageResults(done))
+        task_input = stage.task.input.model_validate_json(spec.parameters.model_dump_json())
+        output = HANDLERS[stage.task.name](task_input, context)
+        with self.pool.connection() as conn, conn.transaction():
+            for effect in context.effects:
+                if isinstance(effect, SwapFeatureTable):
+                    apply_swap(conn, effect)
+        done[stage.name] = {spec.key: stage.task.output.model_validate_json(output.model_dump_json())}
+
+    def run(self, parameters: ProcessVectorParameters, job_id: str | None = None) -> Finished:
+        """All stages and the job's result."""
+        job_id = job_id or f"{next(self._numbers):064x}"
+        done: dict = {}
+        for number in range(1, len(JOB.stages) + 1):
+            context = self.context(job_id=job_id)
+            self.stage(number, parameters, done, context)
+        item = next(e.item for e in context.effects if isinstance(e, UpsertStacItem))
+        return Finished(JOB.finalize(parameters, StageResults(done)), item)
+
+    def load(self, path: Path, **options: object) -> Finished:
+        """Upload a file and run the job on it."""
+        return self.run(self.parameters(self.put(path), **options))
+
+    def query(self, statement: str, *values: object) -> list[tuple]:
+        with self.pool.connection() as conn:
+            cursor = conn.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []

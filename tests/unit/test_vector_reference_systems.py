@@ -1,0 +1,82 @@
+"""Which CRS the numbers are in."""
+
+from __future__ import annotations
+
+import pyproj
+import pytest
+
+from core.contracts.vector import FindingCode
+from core.errors import CrsMismatch, CrsMissing, InvalidRequest
+from services.vector.findings import Findings
+from services.vector.reference_systems import StatedCrs, lonlat_bounds, source_crs, transformation
+
+KIGALI = (30.0, -2.0, 30.2, -1.9)
+UTM = (500_000.0, 9_780_000.0, 510_000.0, 9_790_000.0)
+
+
+def decide(stated: str | None, given: str | None = None, bounds=None, *, implied=False, findings=None) -> str:
+    return source_crs(StatedCrs(stated, implied), given, bounds, "c/f.shp", findings or Findings())
+
+
+def test_the_file_is_believed():
+    assert decide("EPSG:32735") == "EPSG:32735"
+
+
+def test_numbers_that_look_like_degrees_are_taken_as_such_and_reported():
+    findings = Findings()
+    assert decide(None, bounds=KIGALI, findings=findings) == "EPSG:4326"
+    assert [f.code for f in findings.listed()] == [FindingCode.CRS_ASSUMED]
+
+
+def test_projected_numbers_without_a_crs_are_refused_with_the_numbers():
+    with pytest.raises(CrsMissing, match="500000 to 510000"):
+        decide(None, bounds=UTM)
+
+
+def test_the_request_helps_out_and_that_is_reported():
+    findings = Findings()
+    assert decide(None, "EPSG:32735", findings=findings) == "EPSG:32735"
+    assert [f.code for f in findings.listed()] == [FindingCode.CRS_GIVEN]
+
+
+def test_a_request_that_contradicts_the_file_is_refused():
+    with pytest.raises(CrsMismatch, match=r"states EPSG:4326.*EPSG:32735"):
+        decide("EPSG:4326", "EPSG:32735")
+
+
+def test_a_request_that_repeats_the_file_in_other_words_is_fine():
+    assert decide("EPSG:4326", "OGC:CRS84") == "EPSG:4326"
+
+
+def test_the_request_overrides_what_only_the_format_implies():
+    assert decide("EPSG:4326", "EPSG:32735", implied=True) == "EPSG:32735"
+
+
+def test_a_request_for_an_unknown_crs_is_refused():
+    with pytest.raises(InvalidRequest, match="EPSG:999999"):
+        decide(None, "EPSG:999999")
+
+
+def test_of_a_compound_crs_the_horizontal_part_counts():
+    assert decide("EPSG:32610+5703") == "EPSG:32610"
+    assert decide("EPSG:4979") == "EPSG:4326"
+
+
+def test_local_coordinates_are_no_place_on_earth():
+    local = 'ENGCRS["site",EDATUM["peg"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
+    with pytest.raises(CrsMissing, match="site"):
+        decide(local)
+
+
+def test_nothing_is_transformed_between_two_names_of_one_crs():
+    assert transformation("OGC:CRS84", "EPSG:4326") is None
+    assert transformation(pyproj.CRS(4326).to_wkt(), "EPSG:4326") is None
+
+
+def test_a_box_across_the_antimeridian_becomes_all_longitudes():
+    west, _, east, _ = lonlat_bounds((300_000, 8_000_000, 1_300_000, 8_100_000), "EPSG:32760")
+    assert (west, east) == (-180, 180)
+
+
+def test_a_box_never_leaves_the_globe():
+    assert lonlat_bounds((-190, -90.00000000000003, 10, 5), "EPSG:4326") == (-180, -90, 10, 5)
