@@ -246,6 +246,7 @@ class ValidateRasterInput(RasterSource):
     """What `raster_validate` needs."""
 
     input_crs: str | None = None
+    target_crs: str | None = None  #: only checked here, before any pixel is read
     raster_type: RasterType = RasterType.AUTO
     strict_mode: bool = False
     max_pixels: int = Field(MAX_PIXELS, ge=1)

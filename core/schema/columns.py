@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -29,7 +29,7 @@ _UNIONS = (Union, types.UnionType)
 
 @dataclass(frozen=True)
 class FieldColumn:
-    """A column, complete: either `sql_type` or `enum` says its type; `rule` is what its bounds and pattern demand."""
+    """A column, complete. `enum` is set where `sql_type` names an enum; `rule` is what bounds and pattern demand."""
 
     name: str
     sql_type: str
@@ -48,7 +48,7 @@ class FieldColumn:
 def field_column(name: str, info: FieldInfo) -> FieldColumn:
     """The column of one field. Raises ContractViolation for an annotation that no column type fits."""
     kinds, metadata, optional = _flatten(info.annotation)
-    metadata = [*_constraints(info), *metadata]
+    metadata = [*info.metadata, *metadata]
     declared = next((m for m in metadata if isinstance(m, Column)), Column())
     enum = kinds[0] if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], StrEnum) else None
     sql_type = declared.sql_type or _sql_type(name, kinds, enum, metadata)
@@ -63,10 +63,6 @@ def field_column(name: str, info: FieldInfo) -> FieldColumn:
     )
 
 
-def _constraints(info: FieldInfo) -> list[object]:
-    return list(info.metadata)
-
-
 def _flatten(annotation: object) -> tuple[list[object], list[object], bool]:
     """The types of a union, what is annotated on any of them, and whether None is among them."""
     if get_origin(annotation) is Annotated:
@@ -74,7 +70,7 @@ def _flatten(annotation: object) -> tuple[list[object], list[object], bool]:
         kinds, metadata, optional = _flatten(inner)
         expanded: list[object] = []
         for item in extra:
-            expanded += _constraints(item) if isinstance(item, FieldInfo) else [item]
+            expanded += item.metadata if isinstance(item, FieldInfo) else [item]
         return kinds, expanded + metadata, optional
     if get_origin(annotation) in _UNIONS:
         kinds, metadata, optional = [], [], False
@@ -105,8 +101,7 @@ def _sql_type(name: str, kinds: list[object], enum: type[StrEnum] | None, metada
 
 
 def _is_json(kind: object) -> bool:
-    # JsonValue is a recursive type alias of Pydantic's; it has no class of its own.
-    return get_origin(kind) in (dict, list, tuple) or kind in (dict, list) or "JsonValue" in repr(kind)
+    return kind is JsonValue or get_origin(kind) in (dict, list, tuple)
 
 
 def enum_name(enum: type[StrEnum]) -> str:

@@ -39,6 +39,9 @@ class JobView:
     finished_at: datetime | None
     updated_at: datetime
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", JobStatus(self.status))  # the driver gives text
+
 
 @dataclass(frozen=True)
 class StageView:

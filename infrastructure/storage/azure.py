@@ -17,7 +17,8 @@ from obstore.store import AzureStore
 from core.contracts.storage import BlobName, StoredBlob
 from core.errors import ConfigurationError, GeomachineError, InvalidRequest, SourceNotFound
 from infrastructure.storage.accounts import Account
-from infrastructure.storage.failures import missing, unavailable
+from infrastructure.storage.failures import REPLACED, missing, unavailable
+from infrastructure.storage.gdal import NO_SIBLINGS
 from infrastructure.storage.ranges import PIECE, clip, pieces
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # Pieces on their way at once: memory is bounded by this many.
 _PARALLEL = 4
-
-_REPLACED = "another version replaced it while it was being read"
 
 
 class AzureStorage:
@@ -79,7 +78,7 @@ class AzureStorage:
                 file.writelines(parts)
         # get_ranges cannot pin a version, so a blob replaced meanwhile shows only here.
         if self.head(name).etag != blob.etag:
-            raise unavailable(name, _REPLACED)
+            raise unavailable(name, REPLACED)
         return blob
 
     def read(self, name: BlobName, *, start: int = 0, length: int | None = None) -> bytes:
@@ -113,7 +112,7 @@ class AzureStorage:
         Without them a long-lived worker does not find a blob uploaded after GDAL listed its folder or missed it once.
         Outputs have immutable names, so their headers may stay cached, which is what makes tiles fast.
         """
-        options = {**self._account(name.container).gdal_options(), "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+        options = {**self._account(name.container).gdal_options(), **NO_SIBLINGS}
         if name.zone == "bronze":
             options["CPL_VSIL_CURL_NON_CACHED"] = "/vsiaz/"
         return options
@@ -191,7 +190,7 @@ def _failure(subject: BlobName | str, error: BaseError | OSError) -> GeomachineE
     if isinstance(error, FileNotFoundError) and isinstance(subject, BlobName):
         return missing(subject)
     if isinstance(error, PreconditionError):
-        return unavailable(subject, _REPLACED)
+        return unavailable(subject, REPLACED)
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         hint = "Give this process the role Storage Blob Data Contributor on the account, or a valid connection string."
         return unavailable(subject, "access was refused", hint)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from core.contracts.storage import BlobName
 from core.errors import InvalidRequest, SourceNotFound, StorageUnavailable
 
+REPLACED = "another version replaced it while it was being read"
+
 
 def missing(name: BlobName) -> SourceNotFound:
     """Nothing is stored under the name."""

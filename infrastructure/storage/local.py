@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from core.contracts.storage import BlobName, StoredBlob
 from core.errors import GeomachineError, InvalidRequest, SourceNotFound
-from infrastructure.storage.failures import missing, unavailable, unstorable
+from infrastructure.storage.failures import REPLACED, missing, unavailable, unstorable
+from infrastructure.storage.gdal import NO_SIBLINGS
 from infrastructure.storage.ranges import clip, pieces
 
 # Beside the containers and never one of them: what is half written has no name that anybody can ask for.
@@ -80,9 +81,10 @@ class LocalStorage:
             return blob.read(last - first)
 
     def stream(self, name: BlobName, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The blob's bytes in pieces. A missing blob is reported by this call, not by the first piece."""
-        first, last = clip(start, end, self.head(name).size)
-        return self._pieces(name, first, last)
+        """The blob's bytes in pieces, all of the version found by this call or else StorageUnavailable."""
+        blob = self.head(name)
+        first, last = clip(start, end, blob.size)
+        return self._pieces(blob, first, last)
 
     def delete(self, name: BlobName) -> bool:
         """Remove the blob and the folders it leaves empty."""
@@ -102,8 +104,8 @@ class LocalStorage:
         return str(self._inside(name))
 
     def gdal_options(self, name: BlobName) -> Mapping[str, str]:
-        """Nothing: local files need no credentials and are not cached by name."""
-        return {}
+        """No credentials, but as in Azure: GDAL does not look for files beside the blob."""
+        return NO_SIBLINGS
 
     def href(self, name: BlobName) -> str:
         """A `file://` URL."""
@@ -140,11 +142,13 @@ class LocalStorage:
         """Whether the file is below the root once links are followed; realpath, unlike resolve, bears circles."""
         return Path(os.path.realpath(file)).is_relative_to(self._root)
 
-    def _pieces(self, name: BlobName, start: int, end: int) -> Iterator[bytes]:
-        with _translated(name), self._existing(name).open("rb") as blob:
-            blob.seek(start)
+    def _pieces(self, blob: StoredBlob, start: int, end: int) -> Iterator[bytes]:
+        with _translated(blob.name), self._existing(blob.name).open("rb") as file:
+            if _describe(blob.name, os.fstat(file.fileno())) != blob:
+                raise unavailable(blob.name, REPLACED)
+            file.seek(start)
             for first, last in pieces(start, end):
-                yield blob.read(last - first)
+                yield file.read(last - first)
 
     def _store(self, name: BlobName, fill: Callable[[IO[bytes]], object]) -> StoredBlob:
         """Write beside the containers, then rename: the new blob is there whole or not at all."""
@@ -169,9 +173,9 @@ class LocalStorage:
         for _ in range(10):
             # A delete may take the emptied folder away between the two steps: make it again.
             with contextlib.suppress(FileNotFoundError):
-                file.parent.mkdir(parents=True, exist_ok=True)
                 if not self._holds(file.parent):
                     raise unstorable(name, "a link on its way leaves the storage folder")
+                file.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     partial.replace(file)
                     return

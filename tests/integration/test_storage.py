@@ -100,6 +100,9 @@ def test_an_empty_blob_is_a_blob(store, name, tmp_path):
     assert list(store.stream(name)) == []
     assert store.download(name, tmp_path / "out").size == 0
     assert (tmp_path / "out").read_bytes() == b""
+    again = BlobName(name.container, "again")
+    assert store.upload(tmp_path / "out", again).size == 0
+    assert store.read(again) == b""
 
 
 @pytest.mark.parametrize(
@@ -346,6 +349,20 @@ def test_gdal_opens_the_path_with_the_options(store, container, tmp_path, path):
     name = BlobName(container, path)
     store.upload(tmp_path / "a.tif", name)
     assert np.array_equal(gdal_read(store, name), values)
+
+
+def test_gdal_takes_nothing_from_the_files_beside_a_blob(store, container, tmp_path):
+    values = write_tif(tmp_path / "a.tif", 0)
+    name = BlobName(container, "a.tif")
+    store.upload(tmp_path / "a.tif", name)
+    with rasterio.open(tmp_path / "a.tif", "r+", driver="GTiff") as tif, rasterio.Env(TIFF_USE_OVR=True):
+        tif.build_overviews([2])
+    store.upload(tmp_path / "a.tif.ovr", BlobName(container, "a.tif.ovr"))
+    store.put(b"2\n0\n0\n-2\n0\n0\n", BlobName(container, "a.tfw"))
+    with rasterio.Env(**store.gdal_options(name)), rasterio.open(store.gdal_path(name)) as tif:
+        assert tif.overviews(1) == []
+        assert tif.transform == from_origin(10, 50, 0.5, 0.5)
+        assert np.array_equal(tif.read(1), values)
 
 
 def test_gdal_in_a_long_lived_process_sees_blobs_that_came_or_changed_later(store, container, tmp_path):

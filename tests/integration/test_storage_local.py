@@ -77,6 +77,9 @@ def test_links_out_of_the_folder_are_neither_listed_nor_read_nor_written_through
     if target == "secrets":
         with pytest.raises(InvalidRequest, match="link"):
             store.put(b"changed", linked)
+        with pytest.raises(InvalidRequest, match="link"):
+            store.put(b"new", BlobName("bronze-x", "link/new/folder/file"))
+        assert [path.name for path in (tmp_path / "secrets").iterdir()] == ["secret"]
     else:
         store.put(b"changed", linked)
         assert not (root / "bronze-x/link").is_symlink()

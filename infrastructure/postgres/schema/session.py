@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from core.errors import ConfigurationError, DatabaseUnavailable
-from infrastructure.postgres.pool import Connection
+from core.errors import ConfigurationError
+from infrastructure.postgres.pool import Connection, translated
 
 _APPLICATION = "geomachine-schema"
 
@@ -53,19 +53,25 @@ def session(conninfo: str) -> Iterator[Session]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (psycopg.Error, DBAPIError) as e:
-        cause = e.orig if isinstance(e, DBAPIError) and e.orig is not None else e
-        reason = first_line(cause)
-        if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+    """What the pool translates, and besides it what only the schema commands meet."""
+    with translated():
+        try:
+            with _unwrapped():
+                yield
+        except psycopg.errors.InsufficientPrivilege as e:
             raise ConfigurationError(
-                f"The database refused a schema command: {reason}",
+                f"The database refused a schema command: {first_line(e)}",
                 hint="Let a role that owns the database run it, or ask its owner for the extension.",
             ) from e
-        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-            raise DatabaseUnavailable(f"PostgreSQL did not answer: {reason}") from e
-        raise
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Let SQLAlchemy's errors be the driver's."""
+    try:
+        yield
+    except DBAPIError as e:
+        raise e.orig or e from e
 
 
 def first_line(error: BaseException) -> str:

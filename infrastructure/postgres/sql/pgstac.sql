@@ -25,3 +25,9 @@ DELETE FROM pgstac.items WHERE id = %(item_id)s AND collection = %(collection_id
 -- name: create_item
 -- Add an item.
 SELECT pgstac.create_item(%(content)s::jsonb)
+
+-- name: merge_properties
+-- Set some properties of an item where it lies; its datetime must not be among them.
+UPDATE pgstac.items
+SET content = jsonb_set(content, '{properties}', (content -> 'properties') || %(properties)s::jsonb)
+WHERE id = %(item_id)s AND collection = %(collection_id)s

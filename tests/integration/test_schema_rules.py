@@ -1,0 +1,238 @@
+"""Every rule the models state is kept by the database: checks, keys, foreign keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+
+from core.schema.metadata import build_metadata
+from tests.support.schema_rows import JOB_ID, OTHER_JOB_ID, ROWS, insert, insert_parents
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+EARLIER = NOW - timedelta(days=1)
+BBOX = {"bbox_minx": 1.0, "bbox_miny": 1.0, "bbox_maxx": 2.0, "bbox_maxy": 2.0}
+APPROVED = {"status": "approved", "reviewer": "r@example.org", "reviewed_at": NOW}
+
+#: For each check, what breaks it and nothing else.
+SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "ck_jobs_job_id": ("app.jobs", {"job_id": "AB" * 32}),
+    "ck_jobs_run": ("app.jobs", {"run": 0}),
+    "ck_jobs_stage": ("app.jobs", {"stage": -1}),
+    "ck_jobs_total_stages": ("app.jobs", {"stage": 0, "total_stages": 0}),
+    "ck_jobs_stage_exists": ("app.jobs", {"stage": 3, "total_stages": 2}),
+    "ck_jobs_finished_iff_terminal": ("app.jobs", {"status": "cancelled"}),
+    "ck_jobs_failed_has_error": ("app.jobs", {"status": "failed", "finished_at": NOW}),
+    "ck_jobs_completed_has_result": ("app.jobs", {"status": "completed", "finished_at": NOW}),
+    "ck_stages_stage": ("app.stages", {"stage": 0}),
+    "ck_stages_expected": ("app.stages", {"expected": -1, "remaining": -1, "failed": -1}),
+    "ck_stages_remaining": ("app.stages", {"remaining": -1}),
+    "ck_stages_failed": ("app.stages", {"failed": -1}),
+    "ck_stages_remaining_of_expected": ("app.stages", {"remaining": 3}),
+    "ck_stages_failed_of_expected": ("app.stages", {"failed": 3}),
+    "ck_stages_finished_iff_terminal": ("app.stages", {"status": "failed"}),
+    "ck_stages_completed_is_empty": ("app.stages", {"status": "completed", "finished_at": NOW}),
+    "ck_tasks_stage": ("app.tasks", {"stage": 0}),
+    "ck_tasks_task_index": ("app.tasks", {"task_index": -1}),
+    "ck_tasks_attempt": ("app.tasks", {"attempt": -1}),
+    "ck_tasks_checkpoint_phase": ("app.tasks", {"checkpoint_phase": -1}),
+    "ck_tasks_progress": ("app.tasks", {"progress": 100.5}),
+    "ck_tasks_duration_ms": ("app.tasks", {"duration_ms": -1}),
+    "ck_tasks_finished_iff_terminal": ("app.tasks", {"finished_at": NOW}),
+    "ck_tasks_completed_iff_result": ("app.tasks", {"status": "completed", "finished_at": NOW}),
+    "ck_tasks_failed_has_error": ("app.tasks", {"status": "failed", "finished_at": NOW}),
+    "ck_queue_stage": ("app.queue", {"stage": 0}),
+    "ck_queue_task_index": ("app.queue", {"task_index": -2}),
+    "ck_queue_attempt": ("app.queue", {"attempt": -1}),
+    "ck_queue_failures": ("app.queue", {"failures": -1}),
+    "ck_queue_max_failures": ("app.queue", {"max_failures": 0}),
+    "ck_job_events_stage": ("app.job_events", {"stage": -1}),
+    "ck_job_events_attempt": ("app.job_events", {"attempt": -1}),
+    "ck_job_events_duration_ms": ("app.job_events", {"duration_ms": -1}),
+    "ck_outbox_attempts": ("app.outbox", {"attempts": -1}),
+    "ck_outbox_max_attempts": ("app.outbox", {"max_attempts": 0}),
+    "ck_outbox_delivered_or_dead": ("app.outbox", {"delivered_at": NOW, "dead_at": NOW}),
+    "ck_api_requests_request_id": ("app.api_requests", {"request_id": "ef" * 15}),
+    "ck_api_requests_dataset_id": ("app.api_requests", {"dataset_id": ""}),
+    "ck_api_requests_resource_id": ("app.api_requests", {"resource_id": ""}),
+    "ck_api_requests_version_id": ("app.api_requests", {"version_id": ""}),
+    "ck_api_requests_client_id": ("app.api_requests", {"client_id": ""}),
+    "ck_api_requests_operation": ("app.api_requests", {"operation": "REPLACE"}),
+    "ck_api_requests_job_id": ("app.api_requests", {"job_id": "7"}),
+    "ck_api_requests_source_size": ("app.api_requests", {"source_size": -1}),
+    "ck_api_requests_retry_count": ("app.api_requests", {"retry_count": -1}),
+    "ck_dataset_approvals_approval_id": ("app.dataset_approvals", {"approval_id": "ef" * 16}),
+    "ck_dataset_approvals_job_id": ("app.dataset_approvals", {"job_id": "7"}),
+    "ck_dataset_approvals_decided_by_reviewer": ("app.dataset_approvals", {**APPROVED, "reviewer": None}),
+    "ck_dataset_approvals_rejected_has_reason": ("app.dataset_approvals", {**APPROVED, "status": "rejected"}),
+    "ck_dataset_approvals_revoked_has_reason": (
+        "app.dataset_approvals",
+        {**APPROVED, "status": "revoked", "revoked_at": NOW, "revoked_by": "r@example.org"},
+    ),
+    "ck_cog_metadata_width": ("app.cog_metadata", {"width": 0}),
+    "ck_cog_metadata_height": ("app.cog_metadata", {"height": 0}),
+    "ck_cog_metadata_band_count": ("app.cog_metadata", {"band_count": 0}),
+    "ck_cog_metadata_etl_job_id": ("app.cog_metadata", {"etl_job_id": "7"}),
+    "ck_cog_metadata_size_bytes": ("app.cog_metadata", {"size_bytes": -1}),
+    "ck_cog_metadata_bbox_ordered": ("app.cog_metadata", {**BBOX, "bbox_maxy": 0.5}),
+    "ck_cog_metadata_bbox_whole": ("app.cog_metadata", {**BBOX, "bbox_maxy": None}),
+    "ck_cog_metadata_temporal_ordered": ("app.cog_metadata", {"temporal_start": NOW, "temporal_end": EARLIER}),
+    "ck_table_catalog_srid": ("geo.table_catalog", {"srid": -1}),
+    "ck_table_catalog_feature_count": ("geo.table_catalog", {"feature_count": -1}),
+    "ck_table_catalog_bbox_ordered": ("geo.table_catalog", {**BBOX, "bbox_maxx": 0.5}),
+    "ck_table_catalog_bbox_whole": ("geo.table_catalog", {**BBOX, "bbox_minx": None}),
+    "ck_table_catalog_temporal_ordered": ("geo.table_catalog", {"temporal_start": NOW, "temporal_end": EARLIER}),
+    "ck_table_catalog_published_has_date": ("geo.table_catalog", {"published": True}),
+    "ck_vector_etl_tracking_etl_job_id": ("app.vector_etl_tracking", {"etl_job_id": "7"}),
+    "ck_vector_etl_tracking_source_size_bytes": ("app.vector_etl_tracking", {"source_size_bytes": -1}),
+    "ck_vector_etl_tracking_processing_duration_ms": ("app.vector_etl_tracking", {"processing_duration_ms": -1}),
+    "ck_vector_etl_tracking_rows_read": ("app.vector_etl_tracking", {"rows_read": -1}),
+    "ck_vector_etl_tracking_rows_written": ("app.vector_etl_tracking", {"rows_written": -1}),
+    "ck_vector_etl_tracking_rows_skipped": ("app.vector_etl_tracking", {"rows_skipped": -1}),
+    "ck_vector_etl_tracking_geometry_repairs": ("app.vector_etl_tracking", {"geometry_repairs": -1}),
+    "ck_vector_etl_tracking_failed_has_error": ("app.vector_etl_tracking", {"status": "failed"}),
+}
+
+
+@pytest.fixture
+def conn(db: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(db) as opened:
+        insert_parents(opened)
+        yield opened
+        opened.rollback()
+
+
+def test_a_spoiled_row_is_known_for_every_declared_check() -> None:
+    declared = {
+        str(constraint.name)
+        for table in build_metadata().tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    }
+    assert declared == set(SPOILED)
+
+
+def test_every_sample_row_is_valid_before_it_is_spoiled(conn: psycopg.Connection) -> None:
+    for table, row in ROWS.items():
+        insert(conn, table, row)
+
+
+def test_every_check_refuses_the_row_that_breaks_it(conn: psycopg.Connection) -> None:
+    for name, (table, spoiled) in SPOILED.items():
+        with pytest.raises(psycopg.errors.CheckViolation) as refused, conn.transaction():
+            insert(conn, table, {**ROWS[table], **spoiled})
+        assert refused.value.diag.constraint_name == name
+
+
+def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connection) -> None:
+    for number, facts in enumerate(
+        (
+            APPROVED,
+            {**APPROVED, "status": "rejected", "rejection_reason": "blurred"},
+            {**APPROVED, "status": "revoked", "revoked_at": NOW, "revoked_by": "r", "revocation_reason": "wrong"},
+        )
+    ):
+        row = {
+            **ROWS["app.dataset_approvals"],
+            **facts,
+            "approval_id": f"apr-{number:032x}",
+            "stac_item_id": str(number),
+        }
+        insert(conn, "app.dataset_approvals", row)
+
+
+@pytest.mark.parametrize(
+    ("table", "again"),
+    [
+        ("app.jobs", {"run": 2}),  # a second run while the first is not superseded
+        ("app.tasks", {"task_index": 1}),  # the same key twice in a stage
+        ("app.queue", {}),
+        ("app.outbox", {}),
+        ("app.api_requests", {"request_id": "0" * 32}),
+        ("app.dataset_approvals", {"approval_id": "apr-" + "0" * 32}),
+        ("app.cog_metadata", {"cog_id": "other"}),
+        ("app.vector_etl_tracking", {}),
+        ("geo.table_catalog", {}),
+    ],
+)
+def test_what_must_be_there_once_cannot_be_there_twice(
+    conn: psycopg.Connection, table: str, again: Mapping[str, object]
+) -> None:
+    insert(conn, table, ROWS[table])
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        insert(conn, table, {**ROWS[table], **again})
+
+
+def test_a_new_run_may_follow_a_superseded_one(conn: psycopg.Connection) -> None:
+    finished = {"status": "failed", "error_code": "X", "finished_at": NOW, "superseded_at": NOW}
+    insert(conn, "app.jobs", {**ROWS["app.jobs"], **finished})
+    insert(conn, "app.jobs", {**ROWS["app.jobs"], "run": 2})
+
+
+def test_only_one_approval_of_an_item_is_pending_whichever_job_made_it(conn: psycopg.Connection) -> None:
+    insert(conn, "app.jobs", ROWS["app.jobs"])
+    insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
+    other = {"approval_id": "apr-" + "0" * 32, "job_key": 2, "job_id": OTHER_JOB_ID}
+    with pytest.raises(psycopg.errors.UniqueViolation) as refused, conn.transaction():
+        insert(conn, "app.dataset_approvals", {**ROWS["app.dataset_approvals"], **other})
+    assert refused.value.diag.constraint_name == "ux_dataset_approvals_item_pending"
+    insert(conn, "app.dataset_approvals", {**ROWS["app.dataset_approvals"], **other, **APPROVED})
+
+
+@pytest.mark.parametrize(
+    ("table", "orphan"),
+    [
+        ("app.stages", {"job_key": 99}),
+        ("app.tasks", {"stage": 2}),
+        ("app.job_events", {"job_key": 99}),
+        ("app.dataset_approvals", {"job_key": 99}),
+        ("app.vector_etl_tracking", {"table_name": "absent"}),
+    ],
+)
+def test_a_row_cannot_refer_to_what_is_not_there(
+    conn: psycopg.Connection, table: str, orphan: Mapping[str, object]
+) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        insert(conn, table, {**ROWS[table], **orphan})
+
+
+def test_deleting_a_job_deletes_its_stages_tasks_and_events(conn: psycopg.Connection) -> None:
+    insert(conn, "app.tasks", ROWS["app.tasks"])
+    insert(conn, "app.job_events", ROWS["app.job_events"])
+    conn.execute("DELETE FROM app.jobs")
+    for left in ("SELECT FROM app.stages", "SELECT FROM app.tasks", "SELECT FROM app.job_events"):
+        assert conn.execute(left).rowcount == 0
+
+
+def test_a_job_whose_approval_exists_cannot_be_deleted(conn: psycopg.Connection) -> None:
+    insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        conn.execute("DELETE FROM app.jobs WHERE job_id = %s", [JOB_ID])
+
+
+def test_dropping_a_catalogue_row_drops_the_history_of_its_runs(conn: psycopg.Connection) -> None:
+    insert(conn, "app.vector_etl_tracking", ROWS["app.vector_etl_tracking"])
+    conn.execute("DELETE FROM geo.table_catalog")
+    assert conn.execute("SELECT count(*) FROM app.vector_etl_tracking").fetchone() == (0,)
+
+
+def test_columns_fill_themselves_as_the_models_say(conn: psycopg.Connection) -> None:
+    insert(conn, "app.api_requests", ROWS["app.api_requests"])
+    row = conn.execute(
+        "SELECT client_id, operation, access_level::text, retry_count, created_at IS NOT NULL FROM app.api_requests"
+    ).fetchone()
+    assert row == ("ddh", "CREATE", "ouo", 0, True)
+    insert(conn, "app.tasks", ROWS["app.tasks"])
+    row = conn.execute("SELECT status::text, attempt, error_history, checkpoint_data FROM app.tasks").fetchone()
+    assert row == ("pending", 0, [], {})
+
+
+def test_a_source_larger_than_two_gigabytes_fits(conn: psycopg.Connection) -> None:
+    size = 30 * 2**30
+    insert(conn, "app.api_requests", {**ROWS["app.api_requests"], "source_size": size})
+    insert(conn, "app.cog_metadata", {**ROWS["app.cog_metadata"], "size_bytes": size, "statistics": Jsonb([])})
+    insert(conn, "app.vector_etl_tracking", {**ROWS["app.vector_etl_tracking"], "source_size_bytes": size})

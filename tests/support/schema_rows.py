@@ -1,0 +1,102 @@
+"""One valid row for every table, to be spoiled one column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+JOB_ID = "ab" * 32
+OTHER_JOB_ID = "cd" * 32
+
+#: Rows that other rows refer to; job 1 with stage 1, and the catalogue row `roads`.
+PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
+    ("app.jobs", {"job_id": JOB_ID, "job_type": "hello_world", "parameters": Jsonb({})}),
+    (
+        "app.stages",
+        {"job_key": 1, "stage": 1, "name": "a", "task_type": "t", "queue": "q", "expected": 3, "remaining": 3},
+    ),
+    ("geo.table_catalog", {"table_name": "roads"}),
+)
+
+ROWS: Mapping[str, Mapping[str, object]] = {
+    "app.jobs": {"job_id": OTHER_JOB_ID, "job_type": "hello_world", "parameters": Jsonb({})},
+    "app.stages": {
+        "job_key": 1,
+        "stage": 2,
+        "name": "b",
+        "task_type": "t",
+        "queue": "q",
+        "expected": 2,
+        "remaining": 2,
+    },
+    "app.tasks": {
+        "job_key": 1,
+        "stage": 1,
+        "task_index": 0,
+        "task_key": "0",
+        "task_type": "t",
+        "parameters": Jsonb({}),
+    },
+    "app.queue": {
+        "queue": "vector-tasks",
+        "job_key": 1,
+        "stage": 1,
+        "task_index": 0,
+        "heavy": False,
+        "max_failures": 4,
+    },
+    "app.job_events": {"job_key": 1, "event_type": "job_created", "event_status": "info"},
+    "app.outbox": {"topic": "callback", "dedup_key": "1", "payload": Jsonb({})},
+    "app.api_requests": {
+        "request_id": "ef" * 16,
+        "dataset_id": "d",
+        "resource_id": "r",
+        "version_id": "v1",
+        "data_type": "raster",
+        "job_id": JOB_ID,
+        "source_container": "bronze-rasters",
+        "source_path": "a.tif",
+        "request": Jsonb({}),
+    },
+    "app.dataset_approvals": {
+        "approval_id": "apr-" + "ef" * 16,
+        "job_id": JOB_ID,
+        "job_key": 1,
+        "job_type": "process_raster_v2",
+        "stac_item_id": "d-r-v1",
+        "stac_collection_id": "d",
+    },
+    "app.cog_metadata": {
+        "cog_id": "d-r-v1",
+        "container": "silver-cogs",
+        "blob_path": "d/r/v1/a.tif",
+        "cog_url": "/vsiaz/silver-cogs/d/r/v1/a.tif",
+        "width": 10,
+        "height": 10,
+        "band_count": 1,
+        "dtype": "uint8",
+    },
+    "app.vector_etl_tracking": {"table_name": "roads", "etl_job_id": JOB_ID},
+    "geo.table_catalog": {"table_name": "rivers"},
+}
+
+
+def insert(conn: psycopg.Connection, table: str, row: Mapping[str, object]) -> None:
+    """Insert one row."""
+    conn.execute(
+        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(*table.split(".")),
+            sql.SQL(", ").join(map(sql.Identifier, row)),
+            sql.SQL(", ").join(sql.Placeholder() * len(row)),
+        ),
+        list(row.values()),
+    )
+
+
+def insert_parents(conn: psycopg.Connection) -> None:
+    """Insert the rows others refer to."""
+    for table, row in PARENTS:
+        insert(conn, table, row)
