@@ -1,0 +1,1 @@
+"""Rasters: inspect, convert to COG, describe."""

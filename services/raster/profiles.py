@@ -1,0 +1,104 @@
+"""How is a COG written? Compression by tier, predictor by type of number, resampling by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from core.contracts.raster import Finding, OutputTier, RasterInspection, RasterType, Severity
+from services.raster.classify import is_classes
+
+BLOCK = 512
+_DEFLATE_LEVEL = 6
+_PICTURES = (RasterType.RGB, RasterType.RGBA)
+
+
+@dataclass(frozen=True)
+class CogProfile:
+    """Creation options of GDAL's COG driver, and what must happen to the pixels before."""
+
+    tier: OutputTier
+    compression: str
+    options: Mapping[str, str | int]
+    lossless: bool
+    mask_from_nodata: bool = False  #: lossy codecs would smear a nodata value: it becomes a mask
+
+
+def tiers(asked: OutputTier) -> tuple[OutputTier, ...]:
+    """The tiers to make, the one to analyse first."""
+    if asked is OutputTier.ALL:
+        return (OutputTier.ANALYSIS, OutputTier.VISUALIZATION, OutputTier.ARCHIVE)
+    return (asked,)
+
+
+def profile(tier: OutputTier, source: RasterInspection, jpeg_quality: int) -> tuple[CogProfile, Sequence[Finding]]:
+    """The profile for a tier; `visualization` falls back to lossless, with a finding, where JPEG cannot serve."""
+    match tier:
+        case OutputTier.VISUALIZATION:
+            reason = _not_for_jpeg(source)
+            if reason is None:
+                return _jpeg(source, jpeg_quality), ()
+            return _lossless(tier, "DEFLATE", source), (_fallback(reason),)
+        case OutputTier.ANALYSIS:
+            return _lossless(tier, "DEFLATE", source), ()
+        case OutputTier.ARCHIVE:
+            return _lossless(tier, "LZW", source), ()
+        case OutputTier.ALL:
+            raise ValueError("ALL stands for several tiers; ask for each")
+    assert_never(tier)
+
+
+def overview_resampling(kind: RasterType) -> str:
+    """Classes are counted, everything else is averaged."""
+    return "MODE" if is_classes(kind) else "AVERAGE"
+
+
+def warp_resampling(kind: RasterType) -> str:
+    """Name of a member of `rasterio.enums.Resampling`."""
+    return "nearest" if is_classes(kind) else "bilinear"
+
+
+def _common(source: RasterInspection) -> dict[str, str | int]:
+    return {
+        "blocksize": BLOCK,
+        "num_threads": "ALL_CPUS",
+        "bigtiff": "IF_SAFER",
+        "overview_resampling": overview_resampling(source.raster_type),
+    }
+
+
+def _lossless(tier: OutputTier, compression: str, source: RasterInspection) -> CogProfile:
+    options = _common(source)
+    options["compress"] = compression
+    # Differences of neighbours help measured values and hurt class numbers.
+    options["predictor"] = "NO" if is_classes(source.raster_type) or source.palette else "YES"
+    if compression == "DEFLATE":
+        options["level"] = _DEFLATE_LEVEL
+    return CogProfile(tier, compression, options, lossless=True)
+
+
+def _jpeg(source: RasterInspection, quality: int) -> CogProfile:
+    options = {**_common(source), "compress": "JPEG", "quality": quality}
+    masked = any(band.nodata is not None for band in source.bands)
+    return CogProfile(OutputTier.VISUALIZATION, "JPEG", options, lossless=False, mask_from_nodata=masked)
+
+
+def _not_for_jpeg(source: RasterInspection) -> str | None:
+    colors = [band.color for band in source.bands]
+    if source.raster_type not in _PICTURES:
+        return f"it is {source.raster_type.value}, not a picture"
+    if any(band.dtype != "uint8" for band in source.bands):
+        return f"its values are {source.dtype}, not uint8"
+    if colors[:3] != ["red", "green", "blue"] and source.raster_type is RasterType.RGBA:
+        return "its colours are not in the order red, green, blue"
+    return None
+
+
+def _fallback(reason: str) -> Finding:
+    return Finding(
+        code="VISUALIZATION_IS_LOSSLESS",
+        severity=Severity.INFO,
+        message=f"JPEG cannot serve this raster ({reason}); the visualization tier was written without loss.",
+        fix="Use the analysis tier.",
+    )

@@ -1,0 +1,1 @@
+"""STAC documents: the properties, items and collections that rasters and vectors share."""
