@@ -1,0 +1,87 @@
+"""The composition root: settings in, a running system out. Nothing else connects the parts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from functools import cached_property
+
+import structlog
+
+import config
+from config import Settings
+from core.contracts.storage import ObjectStorage
+from core.machine.attempts import Resources
+from core.machine.machine import CoreMachine
+from core.machine.registry import Registry
+from core.machine.retries import RetryPolicy
+from infrastructure import storage
+from infrastructure.postgres.approvals import PostgresApprovals
+from infrastructure.postgres.feature_tables import PostgresFeatureTables
+from infrastructure.postgres.job_reader import JobReader
+from infrastructure.postgres.job_store import PostgresJobStore
+from infrastructure.postgres.pool import Pool, open_pool
+from infrastructure.postgres.requests import PostgresRequests
+from jobs.registry import JOBS
+from services.platform.submit import Limits, PlatformService
+from services.registry import HANDLERS
+from triggers.http.auth import KeyRing, Principal, Role
+
+
+class Runtime:
+    """One process's parts, each made when first used. Thread-safe through `get_runtime`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.log = structlog.get_logger()
+        self.worker_name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.pool: Pool = open_pool(settings.database, application=settings.app.name)
+        self.storage: ObjectStorage = storage.from_settings(settings.storage, settings.app.home)
+        self.machine = CoreMachine(
+            Registry(JOBS, HANDLERS),
+            PostgresJobStore(self.pool),
+            self._resources,
+            worker=self.worker_name,
+            log=self.log,
+            lease=settings.queue.lease_seconds,
+            retry=RetryPolicy(settings.queue.retry_base_seconds, settings.queue.retry_max_seconds),
+        )
+        self.requests = PostgresRequests(self.pool)
+        self.approvals = PostgresApprovals(self.pool)
+        self.jobs = JobReader(self.pool)
+        limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
+        self.platform = PlatformService(self.machine, self.storage, self.requests, limits)
+
+    @cached_property
+    def keys(self) -> KeyRing:
+        """The credentials this process accepts."""
+        key = self.settings.server.admin_key
+        admin = Principal("admin", frozenset({Role.ADMIN}))
+        return KeyRing({key.get_secret_value(): admin} if key else {})
+
+    @cached_property
+    def tables(self) -> PostgresFeatureTables:
+        """PostGIS feature tables; the Arrow behind them is loaded by the first task that needs one."""
+        return PostgresFeatureTables(self.pool)
+
+    def _resources(self) -> Resources:
+        return Resources(self.storage, self.tables, self.settings.app.home / "scratch")
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.pool.close()
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+def get_runtime() -> Runtime:
+    """This process's runtime, made by whichever HTTP request, message or timer comes first."""
+    global _runtime
+    with _lock:
+        if _runtime is None:
+            _runtime = Runtime(config.load())
+        return _runtime

@@ -1,0 +1,56 @@
+"""Where can a dataset be seen? Links made from a finished job's result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from pydantic import JsonValue
+
+Links = dict[str, dict[str, str]]
+
+
+def data_access(result: Mapping[str, JsonValue] | None, base_url: str) -> Links:
+    """Links of every service that shows what the job made; empty when it made nothing to see."""
+    if not result or not isinstance(result.get("stac"), dict):
+        return {}
+    stac = cast("Mapping[str, str]", result["stac"])
+    collection, item = stac["collection_id"], stac["item_id"]
+    links: Links = {"stac": _stac(base_url, collection, item)}
+    if "table_name" in result:
+        links |= _vector(base_url, str(result["schema"]), str(result["table_name"]))
+    elif "cog" in result:
+        links["titiler"] = _raster(base_url, collection, item)
+    return links
+
+
+def _stac(base: str, collection: str, item: str) -> dict[str, str]:
+    url = f"{base}/api/stac/collections/{collection}"
+    return {
+        "collection": url,
+        "items": f"{url}/items",
+        "item": f"{url}/items/{item}",
+        "search": f"{base}/api/stac/search?collections={collection}",
+    }
+
+
+def _raster(base: str, collection: str, item: str) -> dict[str, str]:
+    url = f"{base}/api/raster/collections/{collection}/items/{item}"
+    return {
+        "preview": f"{url}/preview.png",
+        "info": f"{url}/info",
+        "tilejson": f"{url}/WebMercatorQuad/tilejson.json",
+        "tiles": f"{url}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png",
+    }
+
+
+def _vector(base: str, schema: str, table: str) -> Links:
+    url = f"{base}/api/features/collections/{schema}.{table}"
+    return {
+        "postgis": {"schema": schema, "table": table},
+        "ogc_features": {"collection": url, "items": f"{url}/items", "viewer": f"{url}/tiles/WebMercatorQuad/map.html"},
+        "vector_tiles": {
+            "tilejson": f"{url}/tiles/WebMercatorQuad/tilejson.json",
+            "tiles": f"{url}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}",
+        },
+    }

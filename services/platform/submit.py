@@ -1,0 +1,121 @@
+"""Accepting a partner's request: check the source, plan the job, write request and job at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.contracts.platform import SubmitRequest
+from core.contracts.requests import KnownRequest, RequestStore
+from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
+from core.errors import Conflict, PayloadTooLarge, UnreadableSource
+from core.machine import identity
+from core.machine.machine import CoreMachine
+from core.models.platform import ApiRequest, DataType
+from core.states import JobStatus, terminal_job_statuses
+from services.platform.translate import translate
+
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a request."""
+
+    request_id: str
+    job_id: str
+    job_type: str
+    job_status: JobStatus
+    created: bool
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest source of each kind, in MiB."""
+
+    raster_mb: int
+    vector_mb: int
+
+
+class PlatformService:
+    """What `/api/platform/submit` does."""
+
+    def __init__(self, machine: CoreMachine, storage: ObjectStorage, requests: RequestStore, limits: Limits) -> None:
+        self._machine = machine
+        self._storage = storage
+        self._requests = requests
+        self._limits = limits
+
+    def submit(self, request: SubmitRequest, submitted_by: str) -> Accepted:
+        """Accept a request once; a repeated one gets the job it already has."""
+        request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
+        source = BlobName(request.container_name, request.file_name)
+        planned = translate(request, request_id, source)
+        blob = self._storage.head(source)
+        self._check_size(blob, planned.data_type)
+        known = self._requests.find(request_id)
+        overwrite = request.processing_options.overwrite
+        if known is not None:
+            repeated = self._repeated(known, blob, overwrite)
+            if repeated is not None:
+                return repeated
+        job = self._machine.prepare(
+            planned.job_type, planned.parameters, submitted_by=submitted_by, correlation_id=request_id
+        )
+        record = _record(request, request_id, job.job_id, planned.data_type, blob, submitted_by)
+        if not self._requests.accept(record, job, rerun=overwrite):
+            return self.submit(request, submitted_by)  # another caller was first: answer from what he wrote
+        return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, created=True)
+
+    def _check_size(self, blob: StoredBlob, data_type: DataType) -> None:
+        limit = self._limits.raster_mb if data_type is DataType.RASTER else self._limits.vector_mb
+        if blob.size == 0:
+            raise UnreadableSource(f"{blob.name} is empty.", hint="Upload the file again.")
+        if blob.size > limit * _MEGABYTE:
+            raise PayloadTooLarge(
+                f"{blob.name} has {blob.size // _MEGABYTE} MiB; the limit for {data_type} is {limit}."
+            )
+
+    def _repeated(self, known: KnownRequest, blob: StoredBlob, overwrite: bool) -> Accepted | None:
+        """The answer to a request we have; None when it is to be processed again."""
+        request, finished = known.request, known.job_status in terminal_job_statuses()
+        if overwrite:
+            if not finished:
+                raise Conflict(
+                    f"Request {request.request_id} is still being processed by job {request.job_id}.",
+                    hint="Wait for it to finish, then overwrite.",
+                )
+            return None
+        same_file = (request.source_container, request.source_path) == (blob.name.container, blob.name.path)
+        if not same_file or request.source_etag != blob.etag:
+            raise Conflict(
+                f"dataset_id, resource_id and version_id belong to request {request.request_id}, which was made from "
+                f"{'an older state of ' if same_file else ''}{request.source_container}/{request.source_path}.",
+                hint="Give a new version_id, or set processing_options.overwrite=true to replace its output.",
+            )
+        failed = known.job_status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        retry = "It did not succeed: " if failed else ""
+        hint = f"{retry}set processing_options.overwrite=true to process it again."
+        return Accepted(request.request_id, request.job_id, known.job_type, known.job_status, created=False, hint=hint)
+
+
+def _record(
+    request: SubmitRequest, request_id: str, job_id: str, data_type: DataType, blob: StoredBlob, submitted_by: str
+) -> ApiRequest:
+    return ApiRequest(
+        request_id=request_id,
+        dataset_id=request.dataset_id,
+        resource_id=request.resource_id,
+        version_id=request.version_id,
+        client_id=request.client_id,
+        operation=request.operation.value,
+        data_type=data_type,
+        job_id=job_id,
+        source_container=blob.name.container,
+        source_path=blob.name.path,
+        source_etag=blob.etag,
+        source_size=blob.size,
+        access_level=request.access_level,
+        request=request.model_dump(mode="json"),
+        submitted_by=submitted_by,
+    )

@@ -1,0 +1,1 @@
+"""Edges: HTTP, queues, timers, the command line."""

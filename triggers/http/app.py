@@ -1,0 +1,36 @@
+"""The one HTTP application: routers, errors, request ids and limits. Used by the Function App and by the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from triggers.http import approvals, errors, health, jobs, platform
+from triggers.http.middleware import Surroundings
+from triggers.web import docs
+
+if TYPE_CHECKING:
+    from composition import Runtime
+
+VERSION = "0.1.0"
+
+
+def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
+    """The API without the catalogue services; nothing is connected before the first request that needs it."""
+    app = FastAPI(
+        title="Geomachine",
+        version=VERSION,
+        description="Submit rasters and vectors, watch their jobs, approve what they made.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.get_runtime = get_runtime
+    for module in (platform, jobs, approvals, health):
+        app.include_router(module.router)
+    app.include_router(docs.router())
+    errors.install(app)
+    app.add_middleware(Surroundings, max_body=lambda: get_runtime().settings.server.max_body_mb << 20)
+    return app

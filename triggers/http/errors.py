@@ -1,0 +1,114 @@
+"""Which HTTP status does an error have, and what does its body look like?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from core import errors
+
+_log = structlog.get_logger()
+
+#: The nearest listed ancestor of an error decides.
+STATUS: Mapping[type[errors.GeomachineError], int] = {
+    errors.GeomachineError: 500,
+    errors.RequestError: 400,
+    errors.UnknownJobType: 400,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.PayloadTooLarge: 413,
+    errors.DataError: 400,
+    errors.SourceNotFound: 404,
+    errors.TargetExists: 409,
+    errors.TransientError: 503,
+}
+
+
+def status_of(error: errors.GeomachineError) -> int:
+    """The status of an error, from the table."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def body(request: Request, *, message: str, error_type: str, code: str, hint: str | None) -> dict[str, object]:
+    """The one shape of every error answer."""
+    return {
+        "success": False,
+        "error": message,
+        "error_type": error_type,
+        "code": code,
+        "hint": hint,
+        "request_id": getattr(request.state, "request_id", None),
+    }
+
+
+async def _domain(request: Request, error: Exception) -> JSONResponse:
+    return answer(request, cast("errors.GeomachineError", error))
+
+
+def answer(request: Request, known: errors.GeomachineError) -> JSONResponse:
+    """The answer to a request that failed with one of our errors."""
+    status = status_of(known)
+    if status >= 500:
+        _log.error("request_failed", code=known.code, error=known.message)
+    name = "ValidationError" if known.code == errors.InvalidRequest.code else type(known).__name__
+    content = body(request, message=known.message, error_type=name, code=known.code, hint=known.hint)
+    headers = {"WWW-Authenticate": 'ApiKey header="X-API-Key"'} if status == 401 else None
+    return JSONResponse(content, status, headers)
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    problems = [
+        f"{'.'.join(str(part) for part in p['loc'] if part not in ('body', 'query', 'path')) or 'body'}: {p['msg']}"
+        for p in cast("RequestValidationError", error).errors()
+    ]
+    return JSONResponse(
+        body(
+            request,
+            message="; ".join(problems),
+            error_type="ValidationError",
+            code=errors.InvalidRequest.code,
+            hint="Every field is described at /api/interface/swagger.",
+        ),
+        400,
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    return refusal(request, cast("HTTPException", error))
+
+
+def refusal(request: Request, known: HTTPException) -> JSONResponse:
+    """The answer to a request that the framework or the middleware refused."""
+    codes = {404: errors.NotFound.code, 405: "METHOD_NOT_ALLOWED", 413: errors.PayloadTooLarge.code}
+    code = codes.get(known.status_code, errors.RequestError.code)
+    content = body(request, message=str(known.detail), error_type="HTTPException", code=code, hint=None)
+    return JSONResponse(content, known.status_code, known.headers)
+
+
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A defect: logged with its traceback, shown without it."""
+    _log.error("request_crashed", error=f"{type(error).__name__}: {error}", exc_info=error)
+    hint = "Give the request_id to the operator: the log tells more."
+    content = body(
+        request,
+        message="An unexpected error happened.",
+        error_type="InternalError",
+        code=errors.GeomachineError.code,
+        hint=hint,
+    )
+    return JSONResponse(content, 500)
+
+
+def install(app: FastAPI) -> None:
+    """Give the app its error handlers."""
+    app.add_exception_handler(errors.GeomachineError, _domain)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)

@@ -1,0 +1,70 @@
+"""Is the process alive, may it get traffic, and how is the system?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from core.contracts.storage import BlobName
+from core.errors import GeomachineError, SourceNotFound
+from triggers.http.access import TheRuntime
+from triggers.http.auth import Principal, Role, require
+
+router = APIRouter(prefix="/api", tags=["health"])
+Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
+
+
+@router.get("/livez")
+def livez() -> dict[str, str]:
+    """200 while the process runs."""
+    return {"status": "alive", "probe": "livez", "message": "The process is running."}
+
+
+@router.get("/readyz")
+def readyz(runtime: TheRuntime, response: Response) -> dict[str, str]:
+    """200 when requests can be served, else 503."""
+    try:
+        runtime.jobs.versions()
+    except GeomachineError as e:
+        response.status_code = 503
+        return {"status": "not_ready", "probe": "readyz", "message": e.message}
+    return {"status": "ready", "probe": "readyz", "message": "The database answers."}
+
+
+@router.get("/health")
+def health(runtime: TheRuntime, _: Member, response: Response) -> dict[str, object]:
+    """Every component with its latency; 503 when one is down."""
+    response.headers["Cache-Control"] = "no-store"
+    components = {
+        "database": _check(runtime.jobs.versions),
+        "storage": _check(lambda: _storage_answers(runtime)),
+        "queue": _check(lambda: {"backlog": runtime.jobs.backlog(), "outbox": runtime.jobs.outbox_backlog()}),
+    }
+    down = [name for name, state in components.items() if state["status"] != "healthy"]
+    if down:
+        response.status_code = 503
+    return {
+        "status": "unhealthy" if down else "healthy",
+        "components": components,
+        "errors": [f"{name}: {components[name]['error']}" for name in down],
+        "environment": {"app_mode": runtime.settings.app.mode.value, "name": runtime.settings.app.name},
+    }
+
+
+def _storage_answers(runtime: TheRuntime) -> dict[str, object]:
+    with contextlib.suppress(SourceNotFound):  # an answer is all that is asked for
+        runtime.storage.head(BlobName("bronze-misc", ".health"))
+    return {"kind": "azure" if runtime.settings.storage.azure else "local"}
+
+
+def _check(probe: Callable[[], dict[str, object]]) -> dict[str, object]:
+    started = time.perf_counter()
+    try:
+        details = probe()
+    except GeomachineError as e:
+        return {"status": "unhealthy", "error": e.message, "hint": e.hint, "code": e.code}
+    return {"status": "healthy", "latency_ms": round((time.perf_counter() - started) * 1000, 1), **details}

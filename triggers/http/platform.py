@@ -1,0 +1,115 @@
+"""`/api/platform`: what partner systems call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel
+
+from core.contracts.platform import SubmitRequest
+from core.contracts.requests import KnownRequest
+from core.errors import NotFound
+from infrastructure.postgres.job_reader import JobView
+from services.platform.access import data_access
+from triggers.http import views
+from triggers.http.access import BaseUrl, TheRuntime
+from triggers.http.auth import Principal, Role, require
+
+router = APIRouter(prefix="/api/platform", tags=["platform"])
+Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
+
+
+class SubmitAnswer(BaseModel):
+    """What became of a submission."""
+
+    success: bool = True
+    request_id: str
+    job_id: str
+    job_type: str
+    job_status: str
+    message: str
+    hint: str | None = None
+    monitor_url: str
+    job_status_url: str
+
+
+@router.post("/submit", status_code=202, responses={200: {"model": SubmitAnswer}})
+def submit(
+    request: SubmitRequest, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
+) -> SubmitAnswer:
+    """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request."""
+    accepted = runtime.platform.submit(request, submitted_by=caller.name)
+    if not accepted.created:
+        response.status_code = 200
+    return SubmitAnswer(
+        request_id=accepted.request_id,
+        job_id=accepted.job_id,
+        job_type=accepted.job_type,
+        job_status=accepted.job_status.value,
+        message="Request accepted" if accepted.created else "Request already submitted (idempotent)",
+        hint=accepted.hint,
+        monitor_url=f"/api/platform/status/{accepted.request_id}",
+        job_status_url=f"{base}/api/jobs/status/{accepted.job_id}",
+    )
+
+
+@router.get("/status/{id}")
+def status(id: str, runtime: TheRuntime, base: BaseUrl, _: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
+    """How a request is; the id is a request_id or a job_id."""
+    known = runtime.requests.find(id) or runtime.requests.find_by_job(id)
+    if known is None:
+        raise NotFound(f"No Platform request found for ID: {id}", hint="ID can be either a request_id or job_id")
+    job = runtime.jobs.job(known.request.job_id)
+    summary = views.task_summary(runtime.jobs.stages(job))
+    if verbose:
+        summary["tasks"] = [views.task(t, job.job_id) for t in runtime.jobs.tasks(job, 1000)]
+    approval = runtime.approvals.of_job(job.job_id)
+    return {
+        **_request(known),
+        "success": True,
+        "job_stage": job.stage,
+        "total_stages": job.total_stages,
+        "job_result": job.result,
+        "job_error": views.error(job),
+        "task_summary": summary,
+        "approval": approval and {"approval_id": approval.approval_id, "status": approval.status.value},
+        "urls": {
+            "job_status": f"/api/jobs/status/{job.job_id}",
+            "job_events": f"/api/jobs/{job.job_id}/events",
+        },
+        "data_access": _links(job, base),
+    }
+
+
+@router.get("/status")
+def statuses(
+    runtime: TheRuntime,
+    _: Partner,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    dataset_id: str | None = None,
+) -> dict[str, object]:
+    """The newest requests."""
+    found = [_request(known) for known in runtime.requests.newest(limit, dataset_id)]
+    return {"success": True, "count": len(found), "requests": found}
+
+
+def _links(job: JobView, base: str) -> object:
+    return data_access(job.result, base) if job.result else {}
+
+
+def _request(known: KnownRequest) -> dict[str, object]:
+    request = known.request
+    return {
+        "request_id": request.request_id,
+        "dataset_id": request.dataset_id,
+        "resource_id": request.resource_id,
+        "version_id": request.version_id,
+        "data_type": request.data_type.value,
+        "access_level": request.access_level.value,
+        "created_at": request.created_at,
+        "retry_count": request.retry_count,
+        "job_id": request.job_id,
+        "job_type": known.job_type,
+        "job_status": known.job_status.value,
+    }

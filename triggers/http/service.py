@@ -1,0 +1,49 @@
+"""The service container's application: the API, the console pages and the catalogue services on one address."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.types import Scope
+
+from composition import Runtime
+from core.errors import Unauthenticated
+from infrastructure.postgres.pool import conninfo
+from triggers.http.app import create_app
+from triggers.web.mounts import MountSettings, build_mounts
+
+
+def create_service(runtime: Runtime) -> FastAPI:
+    """The API with STAC, OGC API Features and tiles mounted."""
+    app = create_app(lambda: runtime)
+    mounts = build_mounts(_settings(runtime))
+    for mount in mounts:
+        app.mount(mount.prefix, mount.app)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for mount in mounts:  # Starlette never runs a mounted app's lifespan
+                await stack.enter_async_context(mount.lifespan())
+            yield
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def _settings(runtime: Runtime) -> MountSettings:
+    def may_see_all(scope: Scope) -> bool:
+        try:
+            return runtime.keys.identify(Request(scope).headers.get("x-api-key")) is not None
+        except Unauthenticated:
+            return False
+
+    return MountSettings(
+        conninfo=conninfo(runtime.settings.database),
+        may_see_all=may_see_all,
+        storage=runtime.storage,
+        public_url=runtime.settings.server.public_url,
+    )

@@ -1,0 +1,113 @@
+"""How jobs, tasks and stages are written as JSON for partners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infrastructure.postgres.job_reader import EventView, JobView, StageView, TaskView
+
+_COUNTS = ("completed", "failed", "processing", "pending_retry", "queued", "cancelled")
+
+
+def task_summary(stages: Sequence[StageView]) -> dict[str, object]:
+    """Tasks counted by state, over all stages and by stage; zero counters are left out of the stages."""
+    by_stage = {}
+    totals = dict.fromkeys(_COUNTS, 0)
+    for stage in stages:
+        counts = _counts(stage)
+        for name, count in counts.items():
+            totals[name] += count
+        by_stage[str(stage.stage)] = {
+            "name": stage.name,
+            "status": stage.status,
+            "total": stage.expected,
+            **{name: count for name, count in counts.items() if count},
+            "task_types": [stage.task_type],
+            "progress": stage.progress,
+            "progress_message": stage.progress_message,
+            "next_retry_at": stage.next_retry_at,
+            "started_at": stage.started_at,
+            "finished_at": stage.finished_at,
+        }
+    return {"total": sum(s.expected for s in stages), **totals, "by_stage": by_stage}
+
+
+def task(view: TaskView, job_id: str) -> dict[str, object]:
+    """One task. A pending task that a worker holds is shown as processing."""
+    status = view.status
+    if status == "pending":
+        status = "processing" if view.leased_by else "pending_retry" if view.failures else "queued"
+    return {
+        "task_id": f"{job_id}-s{view.stage}-{view.task_index}",
+        "task_key": view.task_key,
+        "task_type": view.task_type,
+        "stage": view.stage,
+        "status": status,
+        "attempt": view.attempt,
+        "error": view.error_message,
+        "error_code": view.error_code,
+        "progress": view.progress,
+        "progress_message": view.progress_message,
+        "worker": view.leased_by or view.worker,
+        "started_at": view.started_at,
+        "finished_at": view.finished_at,
+        "duration_ms": view.duration_ms,
+    }
+
+
+def error(job: JobView) -> dict[str, object] | None:
+    """Why a job failed; None when it did not."""
+    if job.error_code is None:
+        return None
+    return {"code": job.error_code, "message": job.error_message, "hint": job.error_hint}
+
+
+def job(view: JobView, stages: Sequence[StageView]) -> dict[str, object]:
+    """A job as `/api/jobs/status` shows it."""
+    return {
+        "jobId": view.job_id,
+        "jobType": view.job_type,
+        "status": view.status.value,
+        "run": view.run,
+        "stage": view.stage,
+        "totalStages": view.total_stages,
+        "parameters": view.parameters,
+        "createdAt": view.created_at,
+        "startedAt": view.started_at,
+        "finishedAt": view.finished_at,
+        "updatedAt": view.updated_at,
+        "resultData": view.result,
+        "errorDetails": error(view),
+        "taskSummary": task_summary(stages),
+    }
+
+
+def event(view: EventView, job_id: str) -> dict[str, object]:
+    """One line of a job's history."""
+    on_task = view.stage is not None and view.task_index is not None
+    return {
+        "event_id": view.event_id,
+        "event_type": view.event_type,
+        "event_status": view.event_status,
+        "stage": view.stage,
+        "task_id": f"{job_id}-s{view.stage}-{view.task_index}" if on_task else None,
+        "attempt": view.attempt,
+        "checkpoint_name": view.checkpoint_name,
+        "error_code": view.error_code,
+        "error_message": view.error_message,
+        "worker": view.worker,
+        "duration_ms": view.duration_ms,
+        "event_data": view.event_data,
+        "created_at": view.created_at,
+    }
+
+
+def _counts(stage: StageView) -> dict[str, int]:
+    return {
+        "completed": stage.completed,
+        "failed": stage.failed_tasks,
+        "processing": stage.processing,
+        "pending_retry": stage.pending_retry,
+        "queued": stage.queued,
+        "cancelled": stage.cancelled,
+    }

@@ -1,0 +1,64 @@
+"""The local clock: runs the timers of `triggers.timers` where no Azure Functions host does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from croniter import croniter
+
+import config
+from core.errors import GeomachineError
+from core.machine.machine import Log
+from triggers.timers import TIMERS, Timer
+
+if TYPE_CHECKING:
+    from composition import Runtime
+
+
+class Scheduler:
+    """A thread that fires each timer when it is due."""
+
+    def __init__(self, get_runtime: Callable[[], Runtime], log: Log) -> None:
+        self._get_runtime = get_runtime
+        self._log = log
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
+
+    def __enter__(self) -> Scheduler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        due = {timer.name: _next(timer, datetime.now(UTC)) for timer in TIMERS}
+        while True:
+            now = datetime.now(UTC)
+            for timer in TIMERS:
+                if due[timer.name] <= now:
+                    due[timer.name] = _next(timer, now)
+                    self._fire(timer)
+            wait = min(due.values()) - datetime.now(UTC)
+            if self._closing.wait(max(wait.total_seconds(), 0.05)):
+                return
+
+    def _fire(self, timer: Timer) -> None:
+        try:
+            done = timer.run(self._get_runtime())
+        except GeomachineError as e:
+            self._log.warning("timer_failed", timer=timer.name, code=e.code, error=e.message)
+        else:
+            if done:
+                self._log.info("timer_ran", timer=timer.name, done=done)
+
+
+def _next(timer: Timer, after: datetime) -> datetime:
+    # NCRONTAB wants day of month and day of week both to match, where Unix takes either.
+    schedule = config.schedule(timer.setting, timer.schedule)
+    found: datetime = croniter(schedule, after, second_at_beginning=True, day_or=False).get_next(datetime)
+    return found

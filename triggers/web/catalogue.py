@@ -1,0 +1,175 @@
+"""The STAC API over pgSTAC: everything for those with a role, published items for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import attr
+import orjson
+from fastapi import FastAPI, Request
+from stac_fastapi.api.middleware import ProxyHeaderMiddleware
+from stac_fastapi.extensions import (
+    CollectionSearchFilterExtension,
+    ItemCollectionFilterExtension,
+    SearchFilterExtension,
+)
+from stac_fastapi.pgstac.app import instantiate_api
+from stac_fastapi.pgstac.config import Settings
+from stac_fastapi.pgstac.core import CoreCrudClient
+from stac_fastapi.pgstac.db import get_connection
+from stac_fastapi.pgstac.extensions.filter import FiltersClient
+from stac_fastapi.pgstac.models.extensions import Extensions
+from stac_fastapi.pgstac.types.search import PgstacSearch
+from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
+
+from infrastructure.postgres.queries import Queries
+from triggers.web.edge import Edge, site_url, wanted_state
+from triggers.web.mounts import Mount, MountSettings
+from triggers.web.pools import pool_in_state
+from triggers.web.presentation import present
+from triggers.web.problems import install
+
+_SQL = Queries("serving")
+Json = Mapping[str, object]
+
+_COMPARISONS = {"eq": "=", "ne": "<>", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+def _published(state: bool) -> Json:
+    return {"op": "=", "args": [{"property": "app:published"}, state]}
+
+
+def _as_filter(query: Mapping[str, Mapping[str, object]]) -> list[Json]:
+    """The query extension's conditions as CQL2; pgSTAC takes one or the other."""
+    parts: list[Json] = []
+    for name, conditions in query.items():
+        for comparison, value in conditions.items():
+            op = _COMPARISONS.get(str(getattr(comparison, "value", comparison)))
+            if op is None:
+                raise InvalidQueryParameter(f"The query uses {comparison!r}, which is no comparison here.")
+            parts.append({"op": op, "args": [{"property": name}, value]})
+    return parts
+
+
+def _all_of(parts: Sequence[Json]) -> Json:
+    return parts[0] if len(parts) == 1 else {"op": "and", "args": list(parts)}
+
+
+@attr.s
+class PublishedClient(CoreCrudClient):  # type: ignore[misc]
+    """The library's client, seeing what the caller may see. Every item answer passes `_search_base`."""
+
+    settings: MountSettings = attr.ib(kw_only=True)
+    landing_page_id: str = attr.ib(default="geomachine", kw_only=True)
+
+    async def all_collections(self, request: Request, **kwargs: object):  # type: ignore[no-untyped-def]
+        """Collections with at least one item in the state the caller may see."""
+        ids = None
+        if wanted_state(request):
+            async with request.app.state.get_connection(request, "r") as connection:
+                ids = [row["id"] for row in await connection.fetch(_SQL["published_collections"])]
+        return await super().all_collections(request=request, visible=ids, **kwargs)
+
+    async def get_collection(self, collection_id: str, request: Request, **kwargs: object):  # type: ignore[no-untyped-def]
+        """The collection, or NotFoundError where the caller may see none of its items."""
+        await refuse_hidden(collection_id, request)
+        collection = await super().get_collection(collection_id, request=request, **kwargs)
+        return present(collection, site_url(request, self.settings), self.settings)
+
+    async def _search_base(self, search_request: PgstacSearch, request: Request):  # type: ignore[no-untyped-def]
+        state = wanted_state(request)
+        # A caller's conf could switch pgSTAC to a filter language that reads our condition otherwise.
+        search_request.conf = {}
+        if state is not None:
+            parts = _as_filter(getattr(search_request, "query", None) or {})
+            parts += [given] if (given := search_request.filter_expr) else []
+            search_request.query = None
+            search_request.filter_expr = _all_of([*parts, _published(state)])
+            search_request.filter_lang = "cql2-json"
+            await self._refuse_foreign_token(getattr(search_request, "token", None), request)
+        found = await super()._search_base(search_request, request=request)
+        site = site_url(request, self.settings)
+        found["features"] = [present(feature, site, self.settings) for feature in found["features"]]
+        return found
+
+    async def _refuse_foreign_token(self, token: str | None, request: Request) -> None:
+        # A token names the item to continue from: an unpublished one would tell where its values sort.
+        if not token or not wanted_state(request):
+            return
+        collection, _, item = token.removeprefix("next:").removeprefix("prev:").partition(":")
+        async with request.app.state.get_connection(request, "r") as connection:
+            if not await connection.fetchval(_SQL["item_published"], collection, item):
+                raise InvalidQueryParameter("The token does not belong to this search; start again without it.")
+
+    def _clean_search_args(self, base_args, visible=None, **kwargs):  # type: ignore[no-untyped-def]
+        clean = super()._clean_search_args(base_args, **kwargs)
+        if visible is not None:
+            parts = _as_filter(clean.pop("query", None) or {})
+            parts += [given] if (given := clean.pop("filter", None)) else []
+            among: Json = {"op": "in", "args": [{"property": "id"}, visible]}
+            nothing: Json = {"op": "=", "args": [{"property": "id"}, ""]}
+            clean["filter"] = _all_of([*parts, among if visible else nothing])
+            clean["filter_lang"] = "cql2-json"
+        return clean
+
+
+async def refuse_hidden(collection_id: str, request: Request) -> None:
+    """NotFoundError, worded as for a missing collection, unless the caller may see an item of it."""
+    if not wanted_state(request):
+        return
+    async with request.app.state.get_connection(request, "r") as connection:
+        if not await connection.fetchval(_SQL["collection_published"], collection_id):
+            raise NotFoundError(f"Collection {collection_id} does not exist.")
+
+
+class PublishedFilters(FiltersClient):  # type: ignore[misc]
+    """Queryables of the collections the caller may see."""
+
+    async def get_queryables(self, request: Request, collection_id: str | None = None, **kwargs: object):  # type: ignore[no-untyped-def]
+        """The collection's queryables, or those of all."""
+        if collection_id is not None:
+            await refuse_hidden(collection_id, request)
+        return await super().get_queryables(request=request, collection_id=collection_id, **kwargs)
+
+
+def _extensions(settings: Settings) -> Extensions:
+    filters = PublishedFilters()
+    return Extensions(
+        search_map={"filter": SearchFilterExtension(client=filters)},
+        collection_search_map={"filter": CollectionSearchFilterExtension(client=filters)},
+        item_collection_map={"filter": ItemCollectionFilterExtension(client=filters)},
+        settings=settings,
+    )
+
+
+def mount(settings: MountSettings) -> Mount:
+    """The STAC API under `{prefix}/stac`, read only."""
+    api_settings = Settings(
+        stac_fastapi_title="Geomachine STAC API",
+        stac_fastapi_description="Approved rasters and vector tables.",
+        stac_fastapi_version="1.0",
+        enable_transactions_extensions=False,
+    )
+
+    @asynccontextmanager
+    async def no_lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    api = instantiate_api(
+        client=lambda **kwargs: PublishedClient(settings=settings, **kwargs),
+        extensions=_extensions(api_settings),
+        lifespan=no_lifespan,
+        settings=api_settings,
+    )
+    app: FastAPI = api.app
+    # It believes any client's X-Forwarded-Host; the server in front decides whom to believe.
+    app.user_middleware = [m for m in app.user_middleware if m.cls != cast("object", ProxyHeaderMiddleware)]
+    app.state.get_connection = get_connection
+    install(app, {NotFoundError: 404, InvalidQueryParameter: 400, orjson.JSONDecodeError: 400})
+
+    def lifespan():  # type: ignore[no-untyped-def]
+        return pool_in_state(app, "readpool", settings, "geomachine-stac")
+
+    return Mount(f"{settings.prefix}/stac", Edge(app, settings, hidden=("/_mgmt",)), lifespan)

@@ -1,0 +1,89 @@
+"""Which feature tables a caller may see, described for tipg and fresh at every request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+from fastapi import FastAPI, HTTPException, Request
+from tipg.collections import PgCollection, pg_get_collection_index
+from tipg.settings import DatabaseSettings
+
+from infrastructure.postgres.queries import Queries
+from triggers.web.cql import refuse_foreign
+from triggers.web.edge import wanted_state
+
+_SQL = Queries("serving")
+_SCHEMA = "geo"
+_NO_FUNCTION = ["none.none"]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Changes whenever the table, its columns or its catalogue row do."""
+
+    oid: int
+    change: str
+    updated_at: datetime | None
+
+
+@dataclass
+class FeatureTables:
+    """Descriptions of the tables in geo.table_catalog, each read again when its mark changed."""
+
+    app: FastAPI
+    _known: dict[str, tuple[_Mark, PgCollection]] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def one(self, request: Request, name: str) -> PgCollection:
+        """The table; HTTPException 404 when the caller may not see it, 400 when it cannot take the caller's filter."""
+        table = name.removeprefix(f"{_SCHEMA}.")
+        async with self.app.state.pool.acquire() as connection:
+            rows = await connection.fetch(_SQL["feature_table"], table)
+            found = await self._described(connection, [row for row in rows if _visible(row, request)])
+        if not found:
+            raise HTTPException(404, f"Collection {name} does not exist.")
+        for text in request.query_params.getlist("filter"):
+            refuse_foreign(text, [column.name for column in found[0].table_columns])
+        return found[0]
+
+    async def all(self, request: Request) -> list[PgCollection]:
+        """The tables the caller may see, by name."""
+        async with self.app.state.pool.acquire() as connection:
+            rows = await connection.fetch(_SQL["feature_tables"])
+            return await self._described(connection, [row for row in rows if _visible(row, request)])
+
+    async def _described(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[PgCollection]:
+        stale = [row for row in rows if self._fresh(row) is None]
+        if stale:
+            async with self._lock:
+                await self._read(connection, {row["table_name"]: row for row in stale})
+        return [table for row in rows if (table := self._fresh(row)) is not None]
+
+    def _fresh(self, row: asyncpg.Record) -> PgCollection | None:
+        mark, table = self._known.get(row["table_name"], (None, None))
+        return table if mark == _mark(row) else None
+
+    async def _read(self, connection: asyncpg.Connection, rows: Mapping[str, asyncpg.Record]) -> None:
+        wanted = DatabaseSettings(
+            schemas=[_SCHEMA], tables=[f"{_SCHEMA}.{name}" for name in rows], functions=_NO_FUNCTION
+        )
+        for described in await pg_get_collection_index(connection, settings=wanted):
+            row = rows.get(described.table)
+            if row is None or described.type != "Table":
+                continue
+            fields = {**described.model_dump(by_alias=True), "id": described.table}
+            fields |= {"title": row["title"], "description": row["description"]}
+            self._known[described.table] = (_mark(row), PgCollection.model_validate(fields))
+
+
+def _mark(row: asyncpg.Record) -> _Mark:
+    return _Mark(row["oid"], row["change"], row["updated_at"])
+
+
+def _visible(row: asyncpg.Record, request: Request) -> bool:
+    state = wanted_state(request)
+    return state is None or row["published"] is state

@@ -1,0 +1,56 @@
+"""Information, previews and tiles of COG items, opened only by their place in the catalogue."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from titiler.core.errors import DEFAULT_STATUS_CODES
+from titiler.core.factory import ColorMapFactory, MultiBaseTilerFactory, TMSFactory
+
+from triggers.web.cog_items import CogGate, CogReader, gated_item
+from triggers.web.edge import Edge
+from triggers.web.mounts import Mount, MountSettings
+from triggers.web.pools import pool_in_state
+from triggers.web.problems import install
+
+_ITEM = "/collections/{collection_id}/items/{item_id}"
+
+
+def mount(settings: MountSettings) -> Mount:
+    """The tile server under `{prefix}/raster`. No endpoint takes an address or a search."""
+    app = FastAPI(title="Geomachine raster tiles", openapi_url="/api", docs_url="/api.html", redoc_url=None)
+
+    def item_source(request: Request, collection_id: str, item_id: str) -> dict[str, object]:
+        return gated_item(request)
+
+    items = MultiBaseTilerFactory(
+        reader=CogReader.of(settings.storage),
+        path_dependency=item_source,
+        router_prefix=_ITEM,
+        add_viewer=False,
+    )
+    app.include_router(items.router, prefix=_ITEM, tags=["Items"])
+    app.include_router(TMSFactory().router, tags=["Tile matrix sets"])
+    app.include_router(ColorMapFactory().router, tags=["Colour maps"])
+
+    @app.get("/", tags=["Landing page"])
+    def landing(request: Request) -> dict[str, object]:
+        base = str(request.base_url).rstrip("/")
+        return {
+            "title": app.title,
+            "links": [
+                {"rel": "self", "type": "application/json", "href": f"{base}/"},
+                {"rel": "service-desc", "type": "application/json", "href": f"{base}/api"},
+                {"rel": "service-doc", "type": "text/html", "href": f"{base}/api.html"},
+                {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
+            ],
+        }
+
+    app.add_middleware(CogGate)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
+    install(app, {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if kind is not Exception})
+
+    def lifespan():  # type: ignore[no-untyped-def]
+        return pool_in_state(app, "pool", settings, "geomachine-raster")
+
+    return Mount(f"{settings.prefix}/raster", Edge(app, settings), lifespan)
