@@ -1,0 +1,64 @@
+"""What Azure Functions invokes beside HTTP: Service Bus messages and timers. Thin edges over the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+import config
+from config import AppMode, Settings
+from core.contracts.tasks import Queue
+from triggers.timers import TIMERS, Timer
+
+if TYPE_CHECKING:
+    from composition import Runtime
+
+GetRuntime = Callable[[], "Runtime"]
+
+#: The queues a Function App works, and the app setting that holds the name of each in Service Bus.
+QUEUES: Mapping[Queue, str] = {
+    Queue.JOBS: "SERVICE_BUS_JOBS_QUEUE",
+    Queue.RASTER: "SERVICE_BUS_RASTER_QUEUE",
+    Queue.VECTOR: "SERVICE_BUS_VECTOR_QUEUE",
+}
+#: Prefix of the settings that say how to connect, as `ServiceBusConnection__fullyQualifiedNamespace`.
+CONNECTION = "ServiceBusConnection"
+
+#: Stands in for the broker where PostgreSQL is the queue. It ends before a minute has passed, so that a host that
+#: scales in loses little.
+DRAIN = Timer("drain", "DRAIN_SCHEDULE", "*/10 * * * * *", lambda runtime: runtime.machine.drain(tuple(QUEUES), 50))
+
+
+def register(app: func.AsgiFunctionApp, get_runtime: GetRuntime, settings: Settings) -> None:
+    """Add the triggers that the settings ask for; none where this process serves HTTP only."""
+    if settings.app.mode is AppMode.PLATFORM:
+        return
+    timers = list(TIMERS)
+    if settings.queue.transport == "servicebus":
+        for queue, setting in QUEUES.items():
+            _add_queue(app, queue, setting, get_runtime)
+    else:
+        timers.append(DRAIN)
+    for timer in timers:
+        _add_timer(app, timer, get_runtime)
+
+
+def _add_queue(app: func.AsgiFunctionApp, queue: Queue, setting: str, get_runtime: GetRuntime) -> None:
+    # Sync on purpose: the engine runs it on its thread pool, and GDAL never blocks the event loop.
+    def deliver(message: func.ServiceBusMessage) -> None:
+        """Returning settles the message; raising has it delivered again, and in the end dead-lettered."""
+        get_runtime().machine.handle_message(message.get_body().decode("utf-8", "replace"))
+
+    trigger = app.service_bus_queue_trigger(arg_name="message", connection=CONNECTION, queue_name=f"%{setting}%")
+    app.function_name(queue.value)(trigger(deliver))
+
+
+def _add_timer(app: func.AsgiFunctionApp, timer: Timer, get_runtime: GetRuntime) -> None:
+    def tick(occurrence: func.TimerRequest) -> None:
+        timer.run(get_runtime())
+
+    # Resolved here, not as %NAME% by the host: a setting that is absent means the default, not a dead timer.
+    trigger = app.timer_trigger(arg_name="occurrence", schedule=config.schedule(timer.setting, timer.schedule))
+    app.function_name(timer.name)(trigger(tick))
