@@ -1,0 +1,141 @@
+"""Every block marked `sh` of a how-to page runs, as written, against a real system; blocks of a page share a shell."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import psycopg
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from tests.support import system
+
+ROOT = system.ROOT
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+#: Pages that bring their own system up and take it down.
+OWN_SYSTEM = {"operate-the-local-system"}
+#: What a page's commands must have shown, besides ending well.
+SHOWN = {
+    "approve-and-publish": ('"app:published":true', "is approved and published", "is rejected"),
+    "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
+    "submit-a-raster-or-vector": ('"success":true', '"data_access"', "/collections/geo.gazetteer_places_v2"),
+}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+EXECUTED = [page for page in PAGES if blocks(page, "sh")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with a `./geomachine` that runs this interpreter, and the raster that the pages speak of."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    launcher = folder / "geomachine"
+    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m triggers.cli "$@"\n')
+    launcher.chmod(0o755)
+    heights = numpy.add.outer(numpy.arange(96), numpy.arange(128)).astype("float32") * 3.5
+    profile = {"driver": "GTiff", "width": 128, "height": 96, "count": 1, "dtype": "float32", "crs": "EPSG:32633"}
+    with rasterio.open(
+        folder / "elevation.tif", "w", transform=from_origin(500_000, 5_300_000, 30, 30), nodata=-9999, **profile
+    ) as raster:
+        raster.write(heights, 1)
+    return folder
+
+
+@pytest.fixture
+def running(db: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The environment of a page's shell: of a running system, or of one that the page starts itself."""
+    home = tmp_path / "home"
+    if request.param in OWN_SYSTEM:
+        yield system.environment(db, home, GEOMACHINE_PORT=str(system.free_port()))
+        return
+    with system.service(db, home) as started:
+        yield system.environment(db, home, GEOMACHINE_URL=started.base_url)
+
+
+@pytest.mark.parametrize(
+    ("page", "running"), [(p, p.stem) for p in EXECUTED], ids=[p.stem for p in EXECUTED], indirect=["running"]
+)
+def test_the_commands_of_a_page_run_as_written(page: Path, running: dict[str, str], checkout: Path) -> None:
+    if any("curl " in body for body in blocks(page, "sh")) and shutil.which("curl") is None:
+        pytest.skip("curl is not installed, and this page shows how to use it")
+    script = "\n".join(f"echo '--- block {n}' >&2\n{body}" for n, body in enumerate(blocks(page, "sh"), 1))
+    try:
+        done = subprocess.run(
+            ["sh", "-eu", "-c", script], env=running, cwd=checkout, capture_output=True, text=True, timeout=120
+        )
+    finally:
+        if page.stem in OWN_SYSTEM:
+            subprocess.run(["./geomachine", "down"], env=running, cwd=checkout, capture_output=True, timeout=60)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert [words for words in SHOWN.get(page.stem, ()) if words not in done.stdout] == [], done.stdout
+
+
+def test_the_pages_that_newcomers_follow_are_executed() -> None:
+    assert {p.stem for p in EXECUTED} >= {
+        "submit-a-raster-or-vector",
+        "approve-and-publish",
+        "operate-the-local-system",
+    }
+
+
+def test_the_queries_of_the_reference_run(db: str) -> None:
+    [body] = blocks(ROOT / "docs" / "reference" / "tables.md", "sql")
+    statements = [statement for statement in body.split(";") if statement.strip()]
+    with psycopg.connect(db) as conn:
+        shown = [[column.name for column in conn.execute(statement).description or ()] for statement in statements]
+    assert [columns[0] for columns in shown] == ["queue", "created_at", "outbox_id"]
+
+
+RUN = """
+import json, sys
+from psycopg_pool import ConnectionPool
+from core.contracts.words import WORDS_COUNT, WORDS_SPLIT
+from core.machine.machine import CoreMachine
+from core.machine.registry import Registry
+from infrastructure.postgres.job_reader import JobReader
+from infrastructure.postgres.job_store import PostgresJobStore
+from jobs import count_words
+import structlog
+with ConnectionPool(sys.argv[1], kwargs={"autocommit": True}, min_size=1, open=True) as pool:
+    registry = Registry({count_words.JOB.name: count_words.JOB}, {HANDLERS})
+    log = structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
+    machine = CoreMachine(registry, PostgresJobStore(pool), lambda: None, worker="tutorial", log=log)
+    made = machine.submit("count_words", {"text": "one two\\n\\nthree"})
+    machine.drain(["vector-tasks", "geospatial-jobs"], 30)
+    print(json.dumps(JobReader(pool).job(made.job_id).result))
+"""
+
+
+def test_the_tutorial_job_counts_words(db: str, tmp_path: Path) -> None:
+    snippets = blocks(ROOT / "docs" / "how-to" / "add-a-job-type.md", "python")
+    for folder in ("config", "core", "infrastructure", "jobs", "services"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    files = {m[1]: body for body in snippets if (m := re.match(r"# (\S+\.py)\n", body))}
+    assert set(files) == {"core/contracts/words.py", "services/words.py", "jobs/count_words.py"}
+    for path, body in files.items():
+        (tmp_path / path).write_text(body)
+    [registered] = [body for body in snippets if body not in files.values()]
+    env = system.environment(db, tmp_path / "home") | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN.replace("{HANDLERS}", "{" + registered + "}"), db],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["lines"], result["words"]) == (2, 3)

@@ -1,0 +1,5 @@
+"""`python -m triggers.cli`."""
+
+from triggers.cli.main import run
+
+run()
