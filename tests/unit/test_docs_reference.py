@@ -1,0 +1,134 @@
+"""Do the reference pages say what the code does?"""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+from typer.main import get_command
+
+from config import settings
+from core import errors
+from jobs.registry import JOBS
+from triggers import functions
+from triggers.cli.main import app as cli
+from triggers.http.errors import status_of
+from triggers.timers import TIMERS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def rows(page: str, columns: int) -> list[list[str]]:
+    """The cells of every table row with that many columns whose first cell is code."""
+    text = (DOCS / "reference" / page).read_text(encoding="utf-8")
+    cells = [[c.strip() for c in line.strip("|").split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    return [row for row in cells if len(row) == columns]
+
+
+def fields() -> dict[str, object]:
+    """Every setting and its default."""
+    classes = [c for c in vars(settings).values() if isinstance(c, type) and issubclass(c, BaseSettings)]
+    return {str(f.alias): f.default for c in classes if c is not BaseSettings for f in c.model_fields.values()}
+
+
+def shown(default: object) -> str:
+    if default is None:
+        return "-"
+    if isinstance(default, SecretStr):
+        raise AssertionError("a secret has a default")
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float) and default.is_integer():
+        return str(int(default))
+    return str(getattr(default, "value", default))
+
+
+def error_classes() -> list[type[errors.GeomachineError]]:
+    found, waiting = [], [errors.GeomachineError]
+    while waiting:
+        cls = waiting.pop()
+        if cls.__module__ == errors.__name__:
+            found.append(cls)
+        waiting += cls.__subclasses__()
+    return found
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    listed = {row[0].strip("`"): row[1].strip("`") for row in rows("settings.md", 3)}
+    missing = {name: shown(default) for name, default in fields().items() if listed.get(name) != shown(default)}
+    assert missing == {}
+
+
+def test_no_setting_is_listed_that_nothing_reads() -> None:
+    timers = {timer.setting for timer in (*TIMERS, functions.DRAIN)}
+    host = {*functions.QUEUES.values(), f"{functions.CONNECTION}__fullyQualifiedNamespace"}
+    listed = [row[0].strip("`") for row in rows("settings.md", 3)]
+    assert sorted(listed) == sorted({*fields(), *timers, *host})
+
+
+def test_timers_are_listed_with_their_schedules() -> None:
+    listed = {row[0].strip("`"): row[1].strip("`") for row in rows("settings.md", 3)}
+    assert {t.setting: listed[t.setting] for t in (*TIMERS, functions.DRAIN)} == {
+        t.setting: t.schedule for t in (*TIMERS, functions.DRAIN)
+    }
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [row[0] for row in rows("settings.md", 3) if len(row[2]) < 8] == []
+
+
+@pytest.mark.parametrize("cls", error_classes(), ids=lambda c: c.code)
+def test_every_error_is_listed_as_it_is(cls: type[errors.GeomachineError]) -> None:
+    listed = {row[0].strip("`"): row[1:] for row in rows("errors.md", 6)}
+    assert cls.code in listed, f"add {cls.code} to docs/reference/errors.md"
+    status, kind, mended_by, cause, fix = listed[cls.code]
+    assert (status, kind, mended_by) == (str(status_of(cls())), cls.kind.value, cls.fixed_by.value)
+    assert cause
+    assert fix
+
+
+def test_no_error_is_listed_that_does_not_exist() -> None:
+    listed = {row[0].strip("`") for row in rows("errors.md", 6)}
+    assert listed - {cls.code for cls in error_classes()} == {"METHOD_NOT_ALLOWED"}
+
+
+def test_every_command_is_listed() -> None:
+    text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    listed = {" ".join(words.split()[:2]) for words in re.findall(r"^\| `([^`]+)`", text, re.M)}
+    listed = {name if name.startswith("db ") else name.split()[0] for name in listed}
+    top = get_command(cli).commands  # type: ignore[attr-defined]  # a Typer with commands is a group
+    commands = {name for name in top if name != "db"} | {f"db {name}" for name in top["db"].commands}
+    assert listed == commands | {"test", "lint"}, "`test` and `lint` are the launcher's"
+
+
+def test_options_named_in_the_table_exist() -> None:
+    text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    top = get_command(cli).commands  # type: ignore[attr-defined]
+    for words in re.findall(r"^\| `([^`]+)`", text, re.M):
+        name, *rest = words.split()
+        command = top["db"].commands[rest[0]] if name == "db" else top.get(name)
+        if command is None:
+            continue
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", words)) <= known, words
+
+
+def test_every_job_type_is_described_with_its_parameters() -> None:
+    text = (DOCS / "reference" / "job-types.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    assert set(sections) == set(JOBS)
+    for name, job in JOBS.items():
+        wanted = {f.alias or n for n, f in job.parameters.model_fields.items()} - {"schema"}
+        known_above = sections["process_raster_v2"] if name == "process_vector" else ""
+        assert {p for p in wanted if f"`{p}`" not in sections[name] + known_above} == set()
+
+
+def test_every_state_and_role_word_is_in_the_glossary() -> None:
+    listed = re.findall(r"^\| ([^|]+?) \|", (DOCS / "glossary.md").read_text(encoding="utf-8"), re.M)
+    words = {word for cell in listed for word in re.split(r", | or ", cell)}
+    asked = {"job", "stage", "task", "attempt", "lease", "claim", "advance", "item", "asset", "collection", "container"}
+    asked |= {"path", "url", "zone", "approval", "worker", "revision", "checkpoint", "outbox", "partner", "reviewer"}
+    assert asked - words == set()
+    assert listed[2:] == sorted(listed[2:], key=str.lower)
