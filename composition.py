@@ -24,6 +24,7 @@ from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.requests import PostgresRequests
+from infrastructure.postgres.timeline import JobHistory
 from jobs.registry import JOBS
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
@@ -51,6 +52,7 @@ class Runtime:
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
         self.jobs = JobReader(self.pool)
+        self.history = JobHistory(self.pool)
         limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
         self.platform = PlatformService(self.machine, self.storage, self.requests, limits)
 

@@ -35,8 +35,10 @@ class JobRecord(Record):
         uniques=(("job_id", "run"),),
         indexes=(
             Index(("job_id",), unique=True, where="superseded_at IS NULL", name="ux_jobs_job_id_current"),
-            Index(("status", "job_key")),
-            Index(("job_type", "job_key")),
+            Index(("created_at", "job_key")),
+            Index(("status", "created_at", "job_key")),
+            Index(("job_type", "created_at", "job_key")),
+            Index(("submitted_by", "created_at", "job_key")),
         ),
         checks=(
             Check("finished_iff_terminal", f"({_JOB_ENDS}) = (finished_at IS NOT NULL)"),

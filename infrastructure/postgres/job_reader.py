@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import cast
 
+from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue
 
+from core.contracts.situations import OpenItem, OpenState
 from core.errors import NotFound
 from core.states import JobStatus
 from infrastructure.postgres.pool import Pool, connection
@@ -18,7 +23,7 @@ _SQL = Queries("jobs")
 
 @dataclass(frozen=True)
 class JobView:
-    """The current run of a job."""
+    """One run of a job."""
 
     job_key: int
     job_id: str
@@ -38,14 +43,71 @@ class JobView:
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
+    superseded_at: datetime | None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", JobStatus(self.status))  # the driver gives text
 
 
 @dataclass(frozen=True)
+class JobRow:
+    """One run of a job in a list, without what it was given and what it made."""
+
+    job_key: int
+    job_id: str
+    run: int
+    job_type: str
+    status: str
+    stage: int
+    total_stages: int
+    error_code: str | None
+    error_message: str | None
+    submitted_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    superseded_at: datetime | None
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs; what is None does not matter. `before` is the position of the last job seen."""
+
+    status: JobStatus | None = None
+    job_type: str | None = None
+    submitted_by: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    q: str | None = None
+    before: tuple[datetime, int] | None = None
+
+
+class TaskState(StrEnum):
+    """What a task is doing, as people see it: a pending task may be queued, held or waiting for its time."""
+
+    QUEUED = "queued"  #: claimable for the first time
+    PROCESSING = "processing"  #: held by a worker
+    PENDING_RETRY = "pending_retry"  #: waits to be tried again
+    COMPLETED = "completed"  #: done
+    FAILED = "failed"  #: given up
+    CANCELLED = "cancelled"  #: ended with its job
+
+
+@dataclass(frozen=True)
+class TaskFilter:
+    """Which tasks of a job; what is None does not matter. `after` is the stage and index of the last task seen."""
+
+    state: TaskState | None = None
+    stage: int | None = None
+    worker: str | None = None
+    error_code: str | None = None
+    after: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class StageView:
-    """A stage and its tasks, counted by state. `progress` is that of its furthest running task, 0 to 100."""
+    """A stage and its tasks, counted by state. `progress` is that of its furthest running task, 0 to 100; `running`
+    sums the progress of all of them, 0 to 1 each."""
 
     stage: int
     name: str
@@ -63,6 +125,7 @@ class StageView:
     processing: int
     pending_retry: int
     queued: int
+    running: float
     progress: float | None
     progress_message: str | None
     next_retry_at: datetime | None
@@ -82,32 +145,44 @@ class TaskView:
     error_message: str | None
     progress: float | None
     progress_message: str | None
+    checkpoint_phase: int
     worker: str | None
     started_at: datetime | None
     finished_at: datetime | None
     duration_ms: int | None
+    queue: str | None
     leased_by: str | None
+    held_attempt: int | None
     failures: int | None
     visible_at: datetime | None
+    is_due: bool | None
 
+    @property
+    def state(self) -> TaskState:
+        """What it is doing."""
+        if self.status in ("completed", "failed", "cancelled"):
+            return TaskState(self.status)
+        if self.leased_by:
+            return TaskState.PROCESSING
+        return TaskState.PENDING_RETRY if self.failures else TaskState.QUEUED
 
-@dataclass(frozen=True)
-class EventView:
-    """One line of a job's history."""
-
-    event_id: int
-    stage: int | None
-    task_index: int | None
-    attempt: int | None
-    event_type: str
-    event_status: str
-    checkpoint_name: str | None
-    error_code: str | None
-    error_message: str | None
-    worker: str | None
-    duration_ms: int | None
-    event_data: dict[str, JsonValue]
-    created_at: datetime
+    @property
+    def open_item(self) -> OpenItem | None:
+        """Its place in the queue; None once it has ended."""
+        if self.queue is None or self.visible_at is None:
+            return None
+        held = (OpenState.EXPIRED, OpenState.RUNNING) if self.leased_by else (OpenState.DUE, OpenState.LATER)
+        return OpenItem(
+            state=held[0] if self.is_due else held[1],
+            queue=self.queue,
+            stage=self.stage,
+            task_index=self.task_index,
+            failures=self.failures or 0,
+            worker=self.leased_by,
+            visible_at=self.visible_at,
+            started_at=self.started_at,
+            error_code=self.error_code,
+        )
 
 
 class JobReader:
@@ -116,42 +191,72 @@ class JobReader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def job(self, job_id: str) -> JobView:
-        """The job of that id. Raises NotFound."""
+    def job(self, job_id: str, run: int | None = None) -> JobView:
+        """The current run of the job of that id, or the run asked for. Raises NotFound."""
         with connection(self._pool) as conn, conn.cursor(row_factory=class_row(JobView)) as cursor:
-            found = cursor.execute(_SQL["job"], {"job_id": job_id}).fetchone()
+            found = cursor.execute(_SQL["job"], {"job_id": job_id, "run": run}).fetchone()
         if found is None:
-            raise NotFound(f"There is no job {job_id!r}.")
+            raise NotFound(f"There is no job {job_id!r}{'' if run is None else f' with a run {run}'}.")
         return found
 
-    def jobs(self, *, limit: int, status: str | None = None, job_type: str | None = None) -> list[JobView]:
-        """The newest jobs first."""
-        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(JobView)) as cursor:
-            return cursor.execute(_SQL["jobs"], {"limit": limit, "status": status, "job_type": job_type}).fetchall()
+    def asked_for(self, job_id: str, caller: str) -> bool:
+        """True when the caller submitted a request that this job carries out, whoever was first to ask for the work."""
+        with connection(self._pool) as conn:
+            return conn.execute(_SQL["asked_for"], {"job_id": job_id, "caller": caller}).fetchone() == (True,)
+
+    def jobs(self, wanted: JobFilter, limit: int) -> list[JobRow]:
+        """Current runs, newest first."""
+        values: dict[str, object] = {
+            "status": wanted.status and wanted.status.value,
+            "job_type": wanted.job_type,
+            "submitted_by": wanted.submitted_by,
+            "created_after": wanted.created_after,
+            "created_before": wanted.created_before,
+            "q": wanted.q,
+        }
+        asked = [f"jobs_{name}" for name, value in values.items() if value is not None]
+        if wanted.before is not None:
+            asked.append("jobs_before")
+            values |= {"before_at": wanted.before[0], "before_key": wanted.before[1]}
+        # Planned anew each time: which index is best depends on the values.
+        statement = conditional("jobs", asked)
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(JobRow)) as cursor:
+            return cursor.execute(statement, {**values, "limit": limit}, prepare=False).fetchall()
+
+    def runs(self, job_id: str, limit: int) -> list[JobRow]:
+        """Every run of a piece of work, newest first."""
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(JobRow)) as cursor:
+            return cursor.execute(_SQL["runs"], {"job_id": job_id, "limit": limit}).fetchall()
 
     def stages(self, job: JobView) -> list[StageView]:
         """The stages begun so far."""
         with connection(self._pool) as conn, conn.cursor(row_factory=class_row(StageView)) as cursor:
             return cursor.execute(_SQL["stages"], {"job_key": job.job_key}).fetchall()
 
-    def tasks(self, job: JobView, limit: int) -> list[TaskView]:
+    def tasks(self, job: JobView, limit: int, wanted: TaskFilter | None = None) -> list[TaskView]:
         """The tasks created so far, in order of stage and index."""
+        wanted = wanted or TaskFilter()
+        values: dict[str, object] = {"stage": wanted.stage, "worker": wanted.worker, "error_code": wanted.error_code}
+        asked = [f"tasks_{name}" for name, value in values.items() if value is not None]
+        if wanted.state is not None:
+            asked.append(f"tasks_{wanted.state}")
+        if wanted.after is not None:
+            asked.append("tasks_after")
+            values |= {"after_stage": wanted.after[0], "after_index": wanted.after[1]}
+        values |= {"job_key": job.job_key, "limit": limit}
         with connection(self._pool) as conn, conn.cursor(row_factory=class_row(TaskView)) as cursor:
-            return cursor.execute(_SQL["tasks"], {"job_key": job.job_key, "limit": limit}).fetchall()
+            return cursor.execute(conditional("tasks", asked), values, prepare=False).fetchall()
 
-    def events(
-        self, job: JobView, *, limit: int, after: int = 0, event_type: str | None = None, task_events: bool = True
-    ) -> list[EventView]:
-        """The history after the event `after`, oldest first."""
-        parameters = {
-            "job_key": job.job_key,
-            "limit": limit,
-            "after": after,
-            "event_type": event_type,
-            "task_events": task_events,
-        }
-        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(EventView)) as cursor:
-            return cursor.execute(_SQL["events"], parameters).fetchall()
+    def open_item(self, job: JobView) -> OpenItem | None:
+        """The job's most telling piece of open work; None when it has none."""
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(OpenItem)) as cursor:
+            found = cursor.execute(_SQL["open_item"], {"job_key": job.job_key}).fetchone()
+        return found and replace(found, state=OpenState(found.state))
+
+    def now(self) -> datetime:
+        """The database's time."""
+        with connection(self._pool) as conn:
+            return cast("tuple[datetime]", conn.execute(_SQL["clock"]).fetchone())[0]
 
     def backlog(self) -> list[dict[str, object]]:
         """Open work by queue."""
@@ -169,3 +274,8 @@ class JobReader:
     def _row(self, name: str) -> dict[str, object]:
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL[name]).fetchone() or {}
+
+
+def conditional(name: str, conditions: Iterable[str]) -> sql.Composed:
+    """A statement of jobs.sql with the named conditions put in."""
+    return sql.SQL(_SQL[name]).format(conditions=sql.SQL(" ").join(sql.SQL(_SQL[c]) for c in conditions))

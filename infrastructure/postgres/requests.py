@@ -34,10 +34,11 @@ class PostgresRequests:
         with connection(self._pool) as conn:
             return _one(conn, "find_request_by_job", job_id)
 
-    def newest(self, limit: int, dataset_id: str | None = None) -> list[KnownRequest]:
+    def newest(self, limit: int, dataset_id: str | None = None, submitted_by: str | None = None) -> list[KnownRequest]:
         """The newest requests first."""
+        parameters = {"limit": limit, "dataset_id": dataset_id, "submitted_by": submitted_by}
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(_SQL["list_requests"], {"limit": limit, "dataset_id": dataset_id})
+            rows = cursor.execute(_SQL["list_requests"], parameters)
             return [_known(row) for row in rows]
 
     def accept(self, request: ApiRequest, job: NewJob, *, rerun: bool) -> bool:

@@ -176,7 +176,7 @@ def test_query_strings_request_ids_and_unicode_pass_through(broker: EngineServer
     job_id = submit_hello(broker, n=1, message="Grüße, 世界")
     assert job(broker, job_id)["parameters"]["message"] == "Grüße, 世界"
     answer = httpx.get(
-        f"{broker.base_url}/api/jobs/{job_id}/events?limit=1&after=0",
+        f"{broker.base_url}/api/jobs/{job_id}/events?limit=1&order=asc",
         headers={"X-API-Key": broker.key, "X-Request-ID": "from-the-gateway"},
     )
     assert answer.json()["event_count"] == 1

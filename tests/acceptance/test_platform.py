@@ -173,11 +173,11 @@ def test_hello_world_runs_and_its_history_can_be_paged(running: System) -> None:
         assert status["taskSummary"]["by_stage"]["1"]["total"] == 25
         again = client.post("/api/jobs/submit/hello_world", json=status["parameters"])
         assert (again.status_code, again.json()["status"]) == (200, "already_completed")
-        seen, after = [], 0
-        while after is not None:
-            page = client.get(f"/api/jobs/{job_id}/events", params={"limit": 20, "after": after}).json()
+        seen, more = [], {}
+        while more is not None:
+            page = client.get(f"/api/jobs/{job_id}/events", params={"limit": 20, **more}).json()
             seen += page["events"]
-            after = page["next_after"]
+            more = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
         kinds = [e["event_type"] for e in seen]
         assert kinds.count("task_completed") == 50
         assert (kinds[0], kinds[-1]) == ("job_created", "job_completed")

@@ -83,10 +83,10 @@ def test_a_database_made_from_the_template_has_no_drift(db: str) -> None:
 def test_ensure_keeps_what_the_tables_hold(db: str) -> None:
     with psycopg.connect(db) as conn:
         insert_parents(conn)
-        conn.execute("DROP INDEX app.ix_jobs_status_job_key")
+        conn.execute("DROP INDEX app.ix_jobs_status_created_at_job_key")
         conn.execute("CREATE TABLE geo.user_data AS SELECT 1 AS id")
     report = schema.ensure(db)
-    assert [d.object for d in report.applied] == ["app.jobs.ix_jobs_status_job_key"]
+    assert [d.object for d in report.applied] == ["app.jobs.ix_jobs_status_created_at_job_key"]
     assert fetch(db, "SELECT (SELECT count(*) FROM app.jobs), (SELECT count(*) FROM geo.user_data)") == [(1, 1)]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import GeomachineError
-from triggers.cli import database, demo, following, local, processes, supervisor, uploads
+from triggers.cli import database, demo, following, jobs, local, processes, supervisor, uploads
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
@@ -23,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.app, name="db")
+for command in (jobs.jobs, jobs.events, jobs.timeline):
+    app.command(rich_help_panel="Jobs")(command)
 app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("worker", rich_help_panel="Processes")(processes.worker)
 
@@ -88,9 +90,9 @@ def status() -> None:
         console.print(f"[bold]{client.url}[/] {health['status']}")
         for name, state in cast("dict[str, Json]", health["components"]).items():
             console.print(f"  {name}: {state['status']} in {state.get('latency_ms', '-')} ms", highlight=False)
-        jobs = cast("list[Json]", client.get("/api/jobs", limit=10)["jobs"])
+        newest = cast("list[Json]", client.get("/api/jobs", limit=10)["jobs"])
     table = Table("job", "type", "status", "stage", "created")
-    for job in jobs:
+    for job in newest:
         stage = f"{job['stage']}/{job['total_stages']}"
         table.add_row(
             str(job["job_id"])[:12], str(job["job_type"]), str(job["status"]), stage, str(job["created_at"])[:19]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
-from pydantic import JsonValue
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from core.states import JobStatus
+from infrastructure.postgres.job_reader import JobFilter, TaskFilter, TaskState
 from triggers.http import views
 from triggers.http.access import TheRuntime
-from triggers.http.auth import Principal, Role, require
+from triggers.http.history import StageNumber
+from triggers.http.paging import Cursor, Limit, cursor, position
+from triggers.http.scope import Admin, Partner, TheJob, sees_everything, standing
+from triggers.http.timeline import task_cursor, task_position
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
-Admin = Annotated[Principal, Depends(require())]
-Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
+_JOBS = "jobs"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)  # what PostgreSQL counts in
 
 
 @router.post("/submit/{job_type}", status_code=202)
@@ -48,54 +54,112 @@ def submit(
 
 
 @router.get("/status/{job_id}")
-def status(job_id: str, runtime: TheRuntime, _: Partner) -> dict[str, object]:
-    """A job, its stages and its result."""
-    job = runtime.jobs.job(job_id)
-    return views.job(job, runtime.jobs.stages(job))
+def status(job: TheJob, runtime: TheRuntime) -> dict[str, object]:
+    """A job, its stages and its result; how far it is and what it waits for."""
+    stages = runtime.jobs.stages(job)
+    return views.job(job, stages, standing(runtime, job, stages))
+
+
+class JobSummary(BaseModel):
+    """One run of a job in a list."""
+
+    job_id: str
+    run: int
+    job_type: str
+    status: str
+    stage: int
+    total_stages: int
+    submitted_by: str | None
+    error_code: str | None
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    superseded_at: datetime | None
+
+
+class JobPage(BaseModel):
+    """Some jobs. `next_cursor` is null at the end."""
+
+    count: int
+    jobs: list[JobSummary]
+    next_cursor: str | None
+
+
+class RunList(BaseModel):
+    """Every run of a piece of work, newest first."""
+
+    job_id: str
+    count: int
+    runs: list[JobSummary]
+
+
+class TaskPage(BaseModel):
+    """Some tasks of a job. `next_cursor` is null at the end."""
+
+    job_id: str
+    run: int
+    count: int
+    tasks: list[dict[str, object]]
+    next_cursor: str | None
 
 
 @router.get("")
 def jobs(
     runtime: TheRuntime,
-    _: Partner,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    caller: Partner,
+    limit: Limit = 50,
+    after: Cursor = None,
     status: JobStatus | None = None,
-    job_type: str | None = None,
-) -> dict[str, object]:
-    """The newest jobs."""
-    found = runtime.jobs.jobs(limit=limit, status=status and status.value, job_type=job_type)
-    rows = [
-        {
-            "job_id": j.job_id,
-            "job_type": j.job_type,
-            "status": j.status.value,
-            "stage": j.stage,
-            "total_stages": j.total_stages,
-            "created_at": j.created_at,
-            "finished_at": j.finished_at,
-        }
-        for j in found
-    ]
-    return {"count": len(rows), "jobs": rows}
+    job_type: Annotated[str | None, Query(max_length=200)] = None,
+    submitted_by: Annotated[str | None, Query(max_length=200)] = None,
+    created_after: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
+    created_before: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
+    q: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$", description="How the job_id begins.")] = None,
+) -> JobPage:
+    """Jobs in their newest run, newest first, a page at a time. A partner's list holds what he submitted."""
+    if not sees_everything(caller):
+        if submitted_by not in (None, caller.name):
+            return JobPage(count=0, jobs=[], next_cursor=None)
+        submitted_by = caller.name
+    found = position(_JOBS, after, 2)
+    before = (_EPOCH + timedelta(microseconds=found[0]), found[1]) if found else None
+    wanted = JobFilter(status, job_type, submitted_by, created_after, created_before, q, before)
+    rows = runtime.jobs.jobs(wanted, limit)
+    more = len(rows) == limit
+    return JobPage(
+        count=len(rows),
+        jobs=[JobSummary.model_validate(row, from_attributes=True) for row in rows],
+        next_cursor=cursor(_JOBS, (rows[-1].created_at - _EPOCH) // _TICK, rows[-1].job_key) if more else None,
+    )
 
 
-@router.get("/{job_id}/events")
-def events(
-    job_id: str,
+@router.get("/{job_id}/runs")
+def runs(job: TheJob, runtime: TheRuntime, limit: Limit = 50) -> RunList:
+    """Every time this piece of work was processed, newest first."""
+    rows = runtime.jobs.runs(job.job_id, limit)
+    found = [JobSummary.model_validate(row, from_attributes=True) for row in rows]
+    return RunList(job_id=job.job_id, count=len(found), runs=found)
+
+
+@router.get("/{job_id}/tasks")
+def tasks(
+    job: TheJob,
     runtime: TheRuntime,
-    _: Partner,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    after: Annotated[int, Query(ge=0, description="Continue after this event_id.")] = 0,
-    event_type: str | None = None,
-    include_task_events: bool = True,
-) -> dict[str, object]:
-    """What happened to a job, oldest first."""
-    job = runtime.jobs.job(job_id)
-    found = runtime.jobs.events(job, limit=limit, after=after, event_type=event_type, task_events=include_task_events)
-    rows = [views.event(e, job_id) for e in found]
-    return {
-        "job_id": job_id,
-        "event_count": len(rows),
-        "events": rows,
-        "next_after": found[-1].event_id if len(found) == limit else None,
-    }
+    limit: Limit = 100,
+    after: Cursor = None,
+    status: TaskState | None = None,
+    stage: StageNumber = None,
+    worker: Annotated[str | None, Query(max_length=200)] = None,
+    error_code: Annotated[str | None, Query(max_length=100)] = None,
+) -> TaskPage:
+    """Tasks in order of stage and index, a page at a time."""
+    wanted = TaskFilter(status, stage, worker, error_code, task_position(after))
+    rows = runtime.jobs.tasks(job, limit, wanted)
+    return TaskPage(
+        job_id=job.job_id,
+        run=job.run,
+        count=len(rows),
+        tasks=[views.task(t, job.job_id) for t in rows],
+        next_cursor=task_cursor(rows, limit),
+    )

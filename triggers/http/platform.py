@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from core.contracts.platform import SubmitRequest
@@ -14,10 +14,9 @@ from infrastructure.postgres.job_reader import JobView
 from services.platform.access import data_access
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime
-from triggers.http.auth import Principal, Role, require
+from triggers.http.scope import Partner, sees_everything, standing
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
-Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
 
 
 class SubmitAnswer(BaseModel):
@@ -55,13 +54,14 @@ def submit(
 
 
 @router.get("/status/{id}")
-def status(id: str, runtime: TheRuntime, base: BaseUrl, _: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
+def status(id: str, runtime: TheRuntime, base: BaseUrl, caller: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
     """How a request is; the id is a request_id or a job_id."""
     known = runtime.requests.find(id) or runtime.requests.find_by_job(id)
-    if known is None:
+    if known is None or not (sees_everything(caller) or known.request.submitted_by == caller.name):
         raise NotFound(f"No Platform request found for ID: {id}", hint="ID can be either a request_id or job_id")
     job = runtime.jobs.job(known.request.job_id)
-    summary = views.task_summary(runtime.jobs.stages(job))
+    stages = runtime.jobs.stages(job)
+    summary = views.task_summary(stages)
     if verbose:
         summary["tasks"] = [views.task(t, job.job_id) for t in runtime.jobs.tasks(job, 1000)]
     approval = runtime.approvals.of_job(job.job_id)
@@ -73,10 +73,12 @@ def status(id: str, runtime: TheRuntime, base: BaseUrl, _: Partner, verbose: boo
         "job_result": job.result,
         "job_error": views.error(job),
         "task_summary": summary,
+        **dict(standing(runtime, job, stages)),
         "approval": approval and {"approval_id": approval.approval_id, "status": approval.status.value},
         "urls": {
             "job_status": f"/api/jobs/status/{job.job_id}",
             "job_events": f"/api/jobs/{job.job_id}/events",
+            "job_timeline": f"/api/jobs/{job.job_id}/timeline",
         },
         "data_access": _links(job, base),
     }
@@ -85,12 +87,13 @@ def status(id: str, runtime: TheRuntime, base: BaseUrl, _: Partner, verbose: boo
 @router.get("/status")
 def statuses(
     runtime: TheRuntime,
-    _: Partner,
+    caller: Partner,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     dataset_id: str | None = None,
 ) -> dict[str, object]:
-    """The newest requests."""
-    found = [_request(known) for known in runtime.requests.newest(limit, dataset_id)]
+    """The newest requests; a partner's own."""
+    owner = None if sees_everything(caller) else caller.name
+    found = [_request(known) for known in runtime.requests.newest(limit, dataset_id, owner)]
     return {"success": True, "count": len(found), "requests": found}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infrastructure.postgres.job_reader import EventView, JobView, StageView, TaskView
+from core.contracts.situations import Situation
+from infrastructure.postgres.job_reader import JobView, StageView, TaskView
+from services.jobs.situation import waiting_for
 
 _COUNTS = ("completed", "failed", "processing", "pending_retry", "queued", "cancelled")
 
@@ -34,16 +36,15 @@ def task_summary(stages: Sequence[StageView]) -> dict[str, object]:
 
 def task(view: TaskView, job_id: str) -> dict[str, object]:
     """One task. A pending task that a worker holds is shown as processing."""
-    status = view.status
-    if status == "pending":
-        status = "processing" if view.leased_by else "pending_retry" if view.failures else "queued"
+    item = view.open_item
     return {
         "task_id": f"{job_id}-s{view.stage}-{view.task_index}",
         "task_key": view.task_key,
         "task_type": view.task_type,
         "stage": view.stage,
-        "status": status,
-        "attempt": view.attempt,
+        "task_index": view.task_index,
+        "status": view.state.value,
+        "attempt": view.held_attempt or view.attempt,
         "error": view.error_message,
         "error_code": view.error_code,
         "progress": view.progress,
@@ -52,6 +53,7 @@ def task(view: TaskView, job_id: str) -> dict[str, object]:
         "started_at": view.started_at,
         "finished_at": view.finished_at,
         "duration_ms": view.duration_ms,
+        "waiting_for": waiting_for(item) if item else None,
     }
 
 
@@ -62,7 +64,7 @@ def error(job: JobView) -> dict[str, object] | None:
     return {"code": job.error_code, "message": job.error_message, "hint": job.error_hint}
 
 
-def job(view: JobView, stages: Sequence[StageView]) -> dict[str, object]:
+def job(view: JobView, stages: Sequence[StageView], situation: Situation) -> dict[str, object]:
     """A job as `/api/jobs/status` shows it."""
     return {
         "jobId": view.job_id,
@@ -79,26 +81,7 @@ def job(view: JobView, stages: Sequence[StageView]) -> dict[str, object]:
         "resultData": view.result,
         "errorDetails": error(view),
         "taskSummary": task_summary(stages),
-    }
-
-
-def event(view: EventView, job_id: str) -> dict[str, object]:
-    """One line of a job's history."""
-    on_task = view.stage is not None and view.task_index is not None
-    return {
-        "event_id": view.event_id,
-        "event_type": view.event_type,
-        "event_status": view.event_status,
-        "stage": view.stage,
-        "task_id": f"{job_id}-s{view.stage}-{view.task_index}" if on_task else None,
-        "attempt": view.attempt,
-        "checkpoint_name": view.checkpoint_name,
-        "error_code": view.error_code,
-        "error_message": view.error_message,
-        "worker": view.worker,
-        "duration_ms": view.duration_ms,
-        "event_data": view.event_data,
-        "created_at": view.created_at,
+        **dict(situation),
     }
 
 

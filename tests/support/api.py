@@ -1,0 +1,136 @@
+"""The HTTP API in this process on a fresh database, with a caller of every role and a machine that tests step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+from fastapi.testclient import TestClient
+from pydantic import JsonValue, SecretStr
+
+import config
+from composition import Runtime
+from config import AppSettings, DatabaseSettings, Settings
+from core.machine.machine import CoreMachine
+from core.machine.registry import Registry
+from core.machine.retries import RetryPolicy
+from core.machine.store import Claimed, Finished
+from core.models.events import JobEvent
+from infrastructure.postgres.job_store import PostgresJobStore
+from jobs.registry import JOBS
+from services.registry import HANDLERS
+from tests.support import probe
+from triggers.http.app import create_app
+from triggers.http.auth import KeyRing, Principal, Role
+
+CALLERS = {
+    "ann": frozenset({Role.PARTNER}),
+    "bob": frozenset({Role.PARTNER}),
+    "rita": frozenset({Role.REVIEWER, Role.PARTNER}),
+    "ada": frozenset({Role.ADMIN}),
+}
+
+
+class ProbedRuntime(Runtime):
+    """A runtime that also knows the probe jobs, and whose callers are `CALLERS`, each with his name as key."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.machine = self.worker("tester")
+
+    @property
+    def keys(self) -> KeyRing:  # type: ignore[override]
+        return KeyRing({name: Principal(name, roles) for name, roles in CALLERS.items()})
+
+    def worker(self, name: str, *, lease: float = 60.0, backoff: float = 0.0) -> CoreMachine:
+        """Another worker's view of the machine."""
+        return CoreMachine(
+            Registry({**JOBS, **probe.JOBS}, {**HANDLERS, **probe.HANDLERS}),
+            PostgresJobStore(self.pool),
+            self._resources,
+            worker=name,
+            log=probe.Silent(),
+            lease=lease,
+            retry=RetryPolicy(backoff, backoff),
+        )
+
+
+class Api:
+    """Calls as somebody; looks into the database; runs what is due."""
+
+    def __init__(self, runtime: ProbedRuntime, db: str) -> None:
+        self.runtime = runtime
+        self.db = db
+        self._app = create_app(lambda: runtime)
+
+    def of(self, caller: str) -> TestClient:
+        """A client with this caller's key."""
+        return TestClient(self._app, headers={"X-API-Key": caller})
+
+    def get(self, path: str, caller: str = "ada", **query: object) -> dict:
+        """The answer to a GET, which must succeed."""
+        answer = self.of(caller).get(path, params={k: v for k, v in query.items() if v is not None})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def submit(self, kind: str = "probe_light", by: str = "ann", **parameters: JsonValue) -> str:
+        """Accept a probe job; its id."""
+        return self.runtime.machine.submit(kind, parameters, submitted_by=by).job_id
+
+    def drain(self, machine: CoreMachine | None = None) -> int:
+        """Run what is due."""
+        return (machine or self.runtime.machine).drain(probe.QUEUES, 60)
+
+    def run_light(self, limit: int, batch: int = 500) -> None:
+        """Complete about `limit` light tasks in batches, advancing as workers do."""
+        m, done = self.runtime.machine, []
+        for _ in range(0, limit + batch, batch):
+            claimed = m.store.step(m.worker, probe.QUEUES, batch, m.lease, done)
+            done = []
+            for item in claimed:
+                if item.is_advance:
+                    m.advance(item)
+                else:
+                    output = probe.Probed(key=str(item.task_index), attempt=item.attempt).model_dump_json()
+                    done.append(Finished(item, output, 1))
+        m.store.step(m.worker, probe.QUEUES, 0, m.lease, done)
+
+    def claim(self, limit: int = 1, machine: CoreMachine | None = None) -> list[Claimed]:
+        """Lease items without running them."""
+        m = machine or self.runtime.machine
+        return m.store.step(m.worker, probe.QUEUES, limit, m.lease, [])
+
+    def query(self, sql: str, *values: object) -> list[tuple]:
+        """Rows."""
+        with psycopg.connect(self.db, autocommit=True) as conn:
+            cursor = conn.execute(sql, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def serve(db: str, home: Path) -> Iterator[Api]:
+    """The API on a database."""
+    settings = replace(
+        config.load(),
+        app=AppSettings(GEOMACHINE_HOME=home),
+        database=DatabaseSettings(DATABASE_URL=SecretStr(db)),
+    )
+    runtime = ProbedRuntime(settings)
+    try:
+        yield Api(runtime, db)
+    finally:
+        runtime.close()
+
+
+def write_event(conn: psycopg.Connection, job_key: int, kind: str = "status_update") -> int:
+    """Add an event in the caller's transaction; its number."""
+    statement = (
+        f"INSERT INTO {JobEvent.__table__.qualified} (job_key, event_type, event_status)"
+        " VALUES (%s, %s, 'info') RETURNING event_id"
+    )
+    row = conn.execute(statement, (job_key, kind)).fetchone()
+    assert row is not None
+    return int(row[0])

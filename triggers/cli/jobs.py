@@ -1,0 +1,216 @@
+"""Looking at jobs from the command line: lists, history, and a timeline drawn in text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core.errors import InvalidRequest, NotFound
+from core.states import JobStatus
+from triggers.cli import local
+from triggers.cli.client import ApiError, Client, Json
+from triggers.cli.instance import Instance
+
+console = Console()
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job_id, how it begins, or the request_id of a submission.")
+]
+_WIDTH = 36
+_COLOURS = {
+    "completed": "green",
+    "completed_with_errors": "yellow",
+    "failed": "red",
+    "lease_expired": "red",
+    "cancelled": "magenta",
+    "processing": "cyan",
+    "pending_retry": "yellow",
+}
+
+
+def jobs(
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
+    job_type: Annotated[str | None, typer.Option(help="Only jobs of this type.")] = None,
+    submitted_by: Annotated[str | None, typer.Option(help="Only jobs of this caller.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+) -> None:
+    """List jobs, newest first."""
+    asked = {"status": status and status.value, "job_type": job_type, "submitted_by": submitted_by}
+    with local.connect(Instance()) as client:
+        found = cast("list[Json]", client.get("/api/jobs", limit=limit, **_given(asked))["jobs"])
+    table = Table("job", "run", "type", "status", "stage", "by", "created", "error")
+    for job in found:
+        table.add_row(
+            str(job["job_id"])[:12],
+            str(job["run"]),
+            str(job["job_type"]),
+            coloured(str(job["status"])),
+            f"{job['stage']}/{job['total_stages']}",
+            str(job["submitted_by"] or ""),
+            str(job["created_at"])[:19],
+            str(job["error_code"] or ""),
+        )
+    console.print(table if found else "No jobs.")
+
+
+def events(
+    job: JobArgument,
+    event_type: Annotated[str | None, typer.Option(help="Only events of this type.")] = None,
+    failure: Annotated[bool, typer.Option("--failure", help="What failed, and what came before it.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+) -> None:
+    """Show what happened to a job, in order."""
+    with local.connect(Instance()) as client:
+        job_id = resolve(client, job)
+        if failure:
+            _show_failure(client.get(f"/api/jobs/{job_id}/events/failure"))
+            return
+        found: list[Json] = []
+        for event in _paged(client, f"/api/jobs/{job_id}/events", "events", order="desc", event_type=event_type):
+            found.append(event)
+            if len(found) >= limit:
+                break
+    for event in found[::-1]:
+        console.print(_line(event), soft_wrap=True)
+
+
+def timeline(
+    job: JobArgument, limit: Annotated[int, typer.Option(min=0, max=500, help="At most so many tasks.")] = 20
+) -> None:
+    """Draw a job: its stages, the tasks that needed attention, and what it waits for."""
+    with local.connect(Instance()) as client:
+        job_id = resolve(client, job)
+        found = client.get(f"/api/jobs/{job_id}/timeline", limit=max(limit, 1))
+        head, stages = cast("Json", found["job"]), cast("list[Json]", found["stages"])
+        title = f"{head['job_type']} {str(job_id)[:12]} run {head['run']}: "
+        console.print(Text(title).append(coloured(str(head["status"]))).append(f" {head['progress']:.0f}%"))
+        console.print(_stages(stages, head))
+        tasks = cast("list[Json]", found["tasks"])[:limit]
+        if any(_noteworthy(t) for t in tasks):
+            console.print(_tasks([t for t in tasks if _noteworthy(t)]))
+    for key, words in (("error_message", "Failed"), ("error_hint", "Hint")):
+        if head[key]:
+            console.print(f"{words}: {head[key]}", markup=False, soft_wrap=True)
+    if head["waiting_for"]:
+        console.print(cast("Json", head["waiting_for"])["message"], markup=False, soft_wrap=True)
+    if head["eta"]:
+        console.print(f"Done about {_clock(head['eta'])}.", highlight=False)
+
+
+def resolve(client: Client, text: str) -> str:
+    """The job_id behind what a person typed. Raises NotFound, or InvalidRequest when several begin so."""
+    if len(text) == 64:
+        return text
+    try:
+        return str(client.get(f"/api/platform/status/{text}")["job_id"])
+    except ApiError as e:
+        if e.remote_code != NotFound.code:
+            raise
+    found = cast("list[Json]", client.get("/api/jobs", q=text, limit=2)["jobs"])
+    if len(found) > 1:
+        raise InvalidRequest(f"Several jobs begin with {text!r}.", hint="Give more of the job_id.")
+    if not found:
+        raise NotFound(f"There is no job or request {text!r}.", hint="./geomachine jobs lists them.")
+    return str(found[0]["job_id"])
+
+
+def coloured(status: str) -> Text:
+    """A state in its colour."""
+    return Text(status, style=_COLOURS.get(status, ""))
+
+
+def _given(query: dict[str, str | None]) -> dict[str, str]:
+    return {k: v for k, v in query.items() if v is not None}
+
+
+def _paged(client: Client, path: str, key: str, **query: str | None) -> Iterator[Json]:
+    cursor: str | None = None
+    while True:
+        page = client.get(path, limit=500, **_given({**query, "cursor": cursor}))
+        yield from cast("list[Json]", page[key])
+        cursor = cast("str | None", page["next_cursor"])
+        if cursor is None:
+            return
+
+
+def _show_failure(found: Json) -> None:
+    if not found["has_failure"]:
+        console.print("Nothing failed.")
+        return
+    for event in cast("list[Json]", found["preceding_events"]):
+        console.print(_line(event), soft_wrap=True)
+    console.print(_line(cast("Json", found["failure_event"])), soft_wrap=True)
+    if last := cast("Json | None", found["last_successful_step"]):
+        console.print(Text("Last that went well: ").append(_line(last)), soft_wrap=True)
+
+
+def _line(event: Json) -> Text:
+    style = {"failure": "red", "warning": "yellow", "success": "green"}.get(str(event["event_status"]), "")
+    line = Text(f"{_clock(event['created_at'])} ").append(str(event["event_type"]), style=style)
+    if event["task_index"] is not None:
+        line.append(f" s{event['stage']}-{event['task_index']} attempt {event['attempt']}")
+    elif event["stage"] is not None:
+        line.append(f" stage {event['stage']}")
+    for key in ("checkpoint_name", "error_code", "error_message", "worker"):
+        if event[key]:
+            line.append(f" {event[key]}")
+    return line
+
+
+def _stages(stages: list[Json], head: Json) -> Table:
+    table = Table("stage", "state", "when", "took", "done", "failed", box=None)
+    begin = _moment(head["created_at"])
+    end = _moment(head["finished_at"]) if head["finished_at"] else datetime.now(UTC)
+    for stage in stages:
+        counts = cast("dict[str, int]", stage["tasks"])
+        bar = _bar(_moment(stage["started_at"]), _moment(stage["finished_at"] or end.isoformat()), begin, end)
+        table.add_row(
+            f"{stage['stage']} {stage['name']}",
+            coloured(str(stage["status"])),
+            bar,
+            _duration(stage["duration_ms"]),
+            f"{counts['completed']}/{counts['total']}",
+            str(counts["failed"] or ""),
+        )
+    return table
+
+
+def _noteworthy(task: Json) -> bool:
+    return task["status"] != "completed" or len(cast("list[Json]", task["attempts"])) > 1
+
+
+def _tasks(tasks: list[Json]) -> Table:
+    table = Table("task", "state", "attempts", "worker", "about", box=None)
+    for task in tasks:
+        attempts = cast("list[Json]", task["attempts"])
+        tried = Text(" ").join(coloured(str(a["outcome"])) for a in attempts)
+        waits = cast("Json | None", task["waiting_for"])
+        about = task["progress_message"] or task["error_message"] or (waits and waits["message"]) or ""
+        worker = str(attempts[-1]["worker"] or "") if attempts else ""
+        name = f"s{task['stage']}-{task['task_index']} {task['task_key']}"
+        table.add_row(name, coloured(str(task["status"])), tried, worker, Text(str(about)))
+    return table
+
+
+def _bar(start: datetime, stop: datetime, begin: datetime, end: datetime) -> str:
+    whole = max((end - begin).total_seconds(), 0.001)
+    first = min(int((start - begin).total_seconds() / whole * _WIDTH), _WIDTH - 1)
+    length = max(round((stop - start).total_seconds() / whole * _WIDTH), 1)
+    return ("·" * max(first, 0) + "█" * length)[:_WIDTH].ljust(_WIDTH, "·")
+
+
+def _moment(text: object) -> datetime:
+    return datetime.fromisoformat(str(text))
+
+
+def _clock(text: object) -> str:
+    return _moment(text).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def _duration(ms: object) -> str:
+    return "" if ms is None else f"{cast('int', ms) / 1000:.2f} s"

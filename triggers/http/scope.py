@@ -1,0 +1,51 @@
+"""Which job does a route speak of, may the caller see it, and how does it stand?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from composition import Runtime
+from core.contracts.situations import Situation, StageProgress
+from core.errors import NotFound
+from core.states import terminal_job_statuses
+from infrastructure.postgres.job_reader import JobView, StageView
+from services.jobs.situation import situation
+from triggers.http.access import TheRuntime
+from triggers.http.auth import Principal, Role, require
+
+Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
+Admin = Annotated[Principal, Depends(require())]
+Run = Annotated[int | None, Query(ge=1, description="Which time the work was processed; the newest without it.")]
+
+
+def sees_everything(caller: Principal) -> bool:
+    """A partner sees what he submitted; everybody else sees all."""
+    return caller.may(Role.REVIEWER)
+
+
+def visible_job(runtime: Runtime, job_id: str, caller: Principal, run: int | None = None) -> JobView:
+    """The job, if the caller may see it. Raises NotFound, also for a job of somebody else."""
+    job = runtime.jobs.job(job_id, run)
+    mine = job.submitted_by == caller.name or sees_everything(caller)
+    if not mine and not runtime.jobs.asked_for(job_id, caller.name):
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def the_job(job_id: str, runtime: TheRuntime, caller: Partner, run: Run = None) -> JobView:
+    """The job of the path."""
+    return visible_job(runtime, job_id, caller, run)
+
+
+TheJob = Annotated[JobView, Depends(the_job)]
+
+
+def standing(runtime: Runtime, job: JobView, stages: Sequence[StageView]) -> Situation:
+    """How the job stands now."""
+    ended = job.status in terminal_job_statuses()
+    counted = [StageProgress(s.expected, s.remaining, s.running, s.started_at, s.finished_at) for s in stages]
+    now = job.updated_at if ended else runtime.jobs.now()
+    return situation(job.status, job.total_stages, counted, None if ended else runtime.jobs.open_item(job), now)
