@@ -20,7 +20,9 @@ MENDED: Mapping[str, Damage] = {
             (Kind.COLUMN, "app.tasks.progress"),
             (Kind.CONSTRAINT, "app.tasks.ck_tasks_progress"),
         ),
-        "DROP INDEX app.ix_jobs_status_job_key": ((Kind.INDEX, "app.jobs.ix_jobs_status_job_key"),),
+        "DROP INDEX app.ix_jobs_status_created_at_job_key": (
+            (Kind.INDEX, "app.jobs.ix_jobs_status_created_at_job_key"),
+        ),
         "DROP INDEX app.ux_jobs_job_id_current": ((Kind.INDEX, "app.jobs.ux_jobs_job_id_current"),),
         "ALTER TABLE app.jobs DROP CONSTRAINT ck_jobs_run": ((Kind.CONSTRAINT, "app.jobs.ck_jobs_run"),),
         "ALTER TABLE app.queue DROP CONSTRAINT uq_queue_job_key_stage_task_index": (
@@ -110,8 +112,9 @@ LEFT: Mapping[str, Damage] = {
         "CREATE INDEX ix_job_events_created_at ON app.job_events (created_at)": (
             (Kind.INDEX, "app.job_events.ix_job_events_created_at"),
         ),
-        "DROP INDEX app.ix_jobs_status_job_key; CREATE INDEX ix_jobs_status_job_key ON app.jobs (job_key, status)": (
-            (Kind.INDEX, "app.jobs.ix_jobs_status_job_key"),
+        "DROP INDEX app.ix_jobs_status_created_at_job_key; "
+        "CREATE INDEX ix_jobs_status_created_at_job_key ON app.jobs (job_key, status)": (
+            (Kind.INDEX, "app.jobs.ix_jobs_status_created_at_job_key"),
         ),
     },
 }
