@@ -130,6 +130,23 @@ class WorkerSettings(BaseSettings):
     gdal_cache_mb: int = Field(128, alias="WORKER_GDAL_CACHE_MB", ge=16)
 
 
+class RetentionSettings(BaseSettings):
+    """How long ended jobs are kept: first with every task and event, then as one row each."""
+
+    model_config = _BASE
+
+    archive_days: float = Field(30.0, alias="JOB_ARCHIVE_DAYS", gt=0)
+    drop_days: float = Field(365.0, alias="JOB_DROP_DAYS", gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RetentionSettings:
+        if self.drop_days < self.archive_days:
+            raise ValueError(
+                "JOB_DROP_DAYS is smaller than JOB_ARCHIVE_DAYS: jobs are archived before they are dropped."
+            )
+        return self
+
+
 class PlatformSettings(BaseSettings):
     """What partners may send."""
 
@@ -170,6 +187,7 @@ class Settings:
     storage: StorageSettings
     queue: QueueSettings
     worker: WorkerSettings
+    retention: RetentionSettings
     platform: PlatformSettings
     server: ServerSettings
     client: ClientSettings
@@ -184,6 +202,7 @@ def load() -> Settings:
             storage=StorageSettings(),
             queue=QueueSettings(),
             worker=WorkerSettings(),
+            retention=RetentionSettings(),
             platform=PlatformSettings(),
             server=ServerSettings(),
             client=ClientSettings(),

@@ -23,7 +23,8 @@ class StageStatus(StrEnum):
 
     PROCESSING = "processing"  #: its tasks exist
     COMPLETED = "completed"  #: its counter reached zero
-    FAILED = "failed"  #: a task failed for good
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  #: the same; some tasks failed, as the job allows
+    FAILED = "failed"  #: tasks failed for good, and the job does not allow it
     CANCELLED = "cancelled"  #: its job ended first
 
 
@@ -46,6 +47,14 @@ class ApprovalStatus(StrEnum):
     REVOKED = "revoked"  #: was published, is no longer
 
 
+class FailurePolicy(StrEnum):
+    """What the final failure of one task means for its job."""
+
+    FAIL_FAST = "fail_fast"  #: the job fails at once and its open tasks are cancelled
+    COLLECT = "collect"  #: the other tasks of the stage run, so that every error is known; then the job fails
+    PARTIAL = "partial"  #: the others go on; the job completes with errors, unless every task of a stage failed
+
+
 State = TypeVar("State", JobStatus, StageStatus, TaskStatus, ApprovalStatus)
 
 JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
@@ -60,8 +69,11 @@ JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
 }
 
 STAGE_TRANSITIONS: Mapping[StageStatus, frozenset[StageStatus]] = {
-    StageStatus.PROCESSING: frozenset({StageStatus.COMPLETED, StageStatus.FAILED, StageStatus.CANCELLED}),
+    StageStatus.PROCESSING: frozenset(
+        {StageStatus.COMPLETED, StageStatus.COMPLETED_WITH_ERRORS, StageStatus.FAILED, StageStatus.CANCELLED}
+    ),
     StageStatus.COMPLETED: frozenset(),
+    StageStatus.COMPLETED_WITH_ERRORS: frozenset(),
     StageStatus.FAILED: frozenset(),
     StageStatus.CANCELLED: frozenset(),
 }

@@ -27,11 +27,22 @@ def _sweep(runtime: Runtime) -> int:
     return runtime.machine.sweep()
 
 
+def _janitor(runtime: Runtime) -> int:
+    return runtime.machine.mend()
+
+
+def _retention(runtime: Runtime) -> int:
+    retention = runtime.settings.retention
+    return runtime.machine.retain(retention.archive_days, retention.drop_days)
+
+
 def _leftovers(runtime: Runtime) -> int:
     return runtime.tables.drop_abandoned()
 
 
 TIMERS: tuple[Timer, ...] = (
     Timer("sweep", "SWEEP_SCHEDULE", "0 * * * * *", _sweep),
+    Timer("janitor", "JANITOR_SCHEDULE", "30 * * * * *", _janitor),
+    Timer("retention", "RETENTION_SCHEDULE", "0 15 * * * *", _retention),
     Timer("leftovers", "LEFTOVERS_SCHEDULE", "0 */10 * * * *", _leftovers),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from core.contracts.tasks import Contract, TaskType
 from core.errors import ContractViolation
+from core.states import FailurePolicy
 
 Params = TypeVar("Params", bound=BaseModel)
 Result = TypeVar("Result", bound=BaseModel)
@@ -36,10 +37,19 @@ class TaskSpec:
 
 
 @dataclass(frozen=True)
+class TaskFailure:
+    """Why a task failed for good, in a job that goes on without it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class StageResults:
-    """The outputs of finished stages, by stage name and task key."""
+    """The outputs of finished stages, by stage name and task key, and the failures that a PARTIAL job allows."""
 
     outputs: Mapping[str, Mapping[str, BaseModel]]
+    failures: Mapping[str, Mapping[str, TaskFailure]] = field(default_factory=dict)
 
     def of(self, task: TaskType[Any, Output], stage: str) -> Mapping[str, Output]:
         """All outputs of a stage, by task key."""
@@ -57,6 +67,10 @@ class StageResults:
         if len(found) != 1:
             raise ContractViolation(f"Stage {stage!r} has {len(found)} results, expected 1.")
         return next(iter(found.values()))
+
+    def failed(self, stage: str) -> Mapping[str, TaskFailure]:
+        """The tasks of a stage that failed, by key; empty unless the job's policy is PARTIAL."""
+        return self.failures.get(stage, {})
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,11 @@ class JobResult(Contract):
 
 @dataclass(frozen=True)
 class Job(Generic[Params, Result]):
-    """A job type. `finalize` makes the result from the parameters and all stage results."""
+    """A job type. `finalize` makes the result from the parameters and all stage results.
+
+    `on_failure` says what a task that failed for good means for the others. Under PARTIAL, `plan` and `finalize` see
+    the failures beside the outputs, and the job ends as `completed_with_errors`.
+    """
 
     name: str
     description: str
@@ -93,6 +111,7 @@ class Job(Generic[Params, Result]):
     result: type[Result]
     stages: tuple[Stage[Params], ...]
     finalize: Callable[[Params, StageResults], Result]
+    on_failure: FailurePolicy = FailurePolicy.FAIL_FAST
 
     def stage(self, number: int) -> Stage[Params]:
         """The stage with this number; the first is 1."""

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from core.contracts.jobs import MAX_TASKS_PER_STAGE, JobResult, Parallelism, Stage, StageResults, TaskSpec
+from core.contracts.jobs import (
+    MAX_TASKS_PER_STAGE,
+    JobResult,
+    Parallelism,
+    Stage,
+    StageResults,
+    TaskFailure,
+    TaskSpec,
+)
 from core.contracts.tasks import Weight
 from core.errors import ContractViolation
 from core.machine.registry import AnyJob
-from core.machine.store import ApprovalRequest, JobToAdvance, NewStage, StoredResult
-
-
-@dataclass(frozen=True)
-class JobOutcome:
-    """The end of a job: its result as JSON, and the review it asks for."""
-
-    result: str
-    approval: ApprovalRequest | None
+from core.machine.store import ApprovalRequest, JobOutcome, JobToAdvance, NewStage, StoredResult
 
 
 def first_stage(job: AnyJob, parameters: BaseModel) -> NewStage:
     """Stage 1 of a new job."""
-    return _stage(1, job.stage(1), job.stage(1).plan(parameters, StageResults({})))
+    return _stage(job, 1, job.stage(1).plan(parameters, StageResults({})))
 
 
-def next_step(
-    job: AnyJob, record: JobToAdvance, finished: int, stored: Sequence[StoredResult]
-) -> NewStage | JobOutcome:
-    """What follows stage number `finished`. Runs the job author's code, so never inside a transaction."""
+def next_step(job: AnyJob, record: JobToAdvance) -> NewStage | JobOutcome:
+    """What follows the finished stage. Runs the job author's code, so never inside a transaction."""
+    finished = record.claimed.stage
     parameters = job.parameters.model_validate(record.parameters)
-    results = _results(job, stored, finished)
+    results = _results(job, record.results, finished)
     if finished < len(job.stages):
-        number = finished + 1
-        return _stage(number, job.stage(number), job.stage(number).plan(parameters, results))
+        return _stage(job, finished + 1, job.stage(finished + 1).plan(parameters, results))
     result = job.finalize(parameters, results)
     if not isinstance(result, job.result):
         raise ContractViolation(f"Job {job.name} finalised to {type(result).__name__}, not {job.result.__name__}.")
@@ -44,15 +41,21 @@ def next_step(
 
 def _results(job: AnyJob, stored: Sequence[StoredResult], finished: int) -> StageResults:
     outputs: dict[str, dict[str, BaseModel]] = {s.name: {} for s in job.stages[:finished]}
+    failures: dict[str, dict[str, TaskFailure]] = {}
     models = {s.name: s.task.output for s in job.stages}
     for row in stored:
-        if row.output is None:
-            raise ContractViolation(f"Task {row.task_key!r} of stage {row.stage_name!r} finished without an output.")
-        outputs[row.stage_name][row.task_key] = models[row.stage_name].model_validate(row.output)
-    return StageResults(outputs)
+        if row.output is not None:
+            outputs[row.stage_name][row.task_key] = models[row.stage_name].model_validate(row.output)
+        elif row.error_code is not None:
+            failure = TaskFailure(row.error_code, row.error_message or "")
+            failures.setdefault(row.stage_name, {})[row.task_key] = failure
+        else:
+            raise ContractViolation(f"Task {row.task_key!r} of stage {row.stage_name!r} ended without an output.")
+    return StageResults(outputs, failures)
 
 
-def _stage(number: int, stage: Stage[BaseModel], specs: Iterable[TaskSpec]) -> NewStage:
+def _stage(job: AnyJob, number: int, specs: Iterable[TaskSpec]) -> NewStage:
+    stage: Stage[BaseModel] = job.stage(number)
     tasks = list(specs)
     keys = [t.key for t in tasks]
     if len(set(keys)) != len(keys):
@@ -71,6 +74,7 @@ def _stage(number: int, stage: Stage[BaseModel], specs: Iterable[TaskSpec]) -> N
         queue=stage.task.queue.value,
         heavy=stage.task.weight is Weight.HEAVY,
         max_failures=stage.task.max_failures,
+        on_failure=job.on_failure,
         keys=keys,
         parameters=[t.parameters.model_dump_json() for t in tasks],
     )

@@ -8,18 +8,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from core.contracts.outcomes import Done, Failed, Outcome, Suspended
-from core.errors import InvalidRequest, TransientError
+from core.errors import InvalidRequest, StaleAttempt, TransientError
 from core.machine import advance, attempts, identity
 from core.machine.attempts import Resources
 from core.machine.identity import TaskId
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
-from core.machine.store import Accepted, Claimed, Finished, JobStore, NewJob, NewStage
+from core.machine.store import Accepted, Claimed, Finished, JobStore, JobToAdvance, NewJob, NextStep
+from core.states import StageStatus
 
 Callback = Callable[[Mapping[str, JsonValue]], None]
 
@@ -89,6 +91,7 @@ class CoreMachine:
             first_stage=advance.first_stage(job, typed),
             submitted_by=submitted_by,
             correlation_id=correlation_id,
+            callbacks=sorted(self._callbacks),
         )
 
     def submit(
@@ -102,6 +105,11 @@ class CoreMachine:
         """Accept a job; the same work is accepted once, a failed one runs again."""
         job = self.prepare(job_type, parameters, submitted_by=submitted_by, correlation_id=correlation_id)
         return Submission(job.job_id, self.store.submit(job))
+
+    def submit_all(self, jobs: Sequence[NewJob]) -> list[Submission]:
+        """Accept several prepared jobs in one transaction, all or none."""
+        accepted = self.store.submit_all(jobs)
+        return [Submission(job.job_id, one) for job, one in zip(jobs, accepted, strict=True)]
 
     def run(self, claimed: Claimed, stop: threading.Event) -> Outcome:
         """Run one claimed task's handler."""
@@ -130,37 +138,56 @@ class CoreMachine:
             return
         if left is None:
             self._log.warning("task_stale", task_id=str(claimed.task_id), attempt=claimed.attempt)
-        for item in left or ():
-            self.advance(item)
+        self.advance(left or [])
 
     def process(self, claimed: Claimed, stop: threading.Event | None = None) -> None:
         """Run and settle one claimed item, task or advance."""
         if claimed.is_advance:
-            self.advance(claimed)
+            self.advance([claimed])
             return
         started = time.monotonic()
         outcome = self.run(claimed, stop or threading.Event())
         self.settle(claimed, outcome, milliseconds_since(started))
 
-    def advance(self, claimed: Claimed) -> None:
-        """Move a job on from its finished stage."""
+    def advance(self, items: Sequence[Claimed], queues: Sequence[str] = (), limit: int = 0) -> list[Claimed]:
+        """Move jobs on from their finished stages in one transaction, which then leases up to `limit` items."""
+        if not items:
+            return []
+        steps = [step for record in self.store.to_advance(items) if (step := self._plan(record)) is not None]
+        return self._write(steps, queues, limit) if steps else []
+
+    def _plan(self, record: JobToAdvance) -> NextStep | None:
+        """What follows; None, with the failure recorded, when nothing does."""
+        if record.stage_status is StageStatus.FAILED:
+            self.store.fail_stage(self.worker, record.claimed)
+            return None
         try:
-            record = self.store.job_to_advance(claimed.job_key)
             job = self.registry.job(record.job_type)
-            following = advance.next_step(
-                job, record, claimed.stage, self.store.stage_results(claimed.job_key, claimed.stage)
-            )
+            return NextStep(record.claimed, advance.next_step(job, record))
         except TransientError:
             raise
         except Exception as e:  # the job author's code
-            self._fail(claimed, attempts.failure(e))
-            return
-        match following:
-            case NewStage():
-                self.store.advance(self.worker, claimed, following)
-            case advance.JobOutcome():
-                self.store.finish(self.worker, claimed, following.result, following.approval, sorted(self._callbacks))
-        self._log.info("stage_advanced", job_id=claimed.job_id, stage=claimed.stage, worker=self.worker)
+            self._fail(record.claimed, attempts.failure(e))
+            return None
+
+    def _write(self, steps: Sequence[NextStep], queues: Sequence[str], limit: int) -> list[Claimed]:
+        try:
+            claimed = self.store.advance(self.worker, steps, queues, limit, self.lease)
+        except TransientError:
+            raise
+        except Exception as e:  # one that the database refuses must not stop its neighbours: write each alone
+            if len(steps) > 1:
+                self._log.warning("advance_batch_refused", jobs=len(steps), error=f"{type(e).__name__}: {e}")
+                for step in steps:
+                    self._write([step], (), 0)
+            elif isinstance(e, StaleAttempt):
+                self._log.warning("advance_stale", job_id=steps[0].claimed.job_id, stage=steps[0].claimed.stage)
+            else:
+                self._fail(steps[0].claimed, attempts.failure(e))
+            return []
+        for step in steps:
+            self._log.info("stage_advanced", job_id=step.claimed.job_id, stage=step.claimed.stage, worker=self.worker)
+        return claimed
 
     def handle_message(self, body: str) -> bool:
         """Process what a broker's message names; False when there is nothing to do: done, unknown or held elsewhere."""
@@ -190,7 +217,7 @@ class CoreMachine:
 
     def sweep(self) -> int:
         """Return expired leases to the queue and deliver due side effects; how many of both."""
-        count = self.store.sweep_leases(200)
+        count = self.store.sweep_leases(self.worker, 200)
         for effect in self.store.claim_side_effects(self.worker, 50, self.lease):
             count += 1
             callback = self._callbacks.get(effect.topic)
@@ -205,14 +232,26 @@ class CoreMachine:
                 self.store.side_effect_delivered(effect)
         return count
 
+    def mend(self) -> int:
+        """Give stranded jobs their open work back and remove that of ended ones; how many."""
+        return self.store.mend(self.worker, 200)
+
+    def retain(self, archive_days: float, drop_days: float, seconds: float = 50.0) -> int:
+        """Archive and drop old jobs, some at a time, until none is left or the time is over; how many."""
+        ends, count = time.monotonic() + seconds, 0
+        for step in (partial(self.store.archive, archive_days), partial(self.store.drop_archived, drop_days)):
+            while time.monotonic() < ends and (done := step(50)):
+                count += done
+        return count
+
     def _fail(self, claimed: Claimed, failure: Failed) -> None:
         decision = self.store.fail(
             self.worker,
             claimed,
+            kind=failure.kind,
             code=failure.code,
             message=failure.message,
             hint=failure.hint,
-            retry=self._retry.should_retry(failure.kind),
             delay=self._retry.delay(claimed.failures + 1, self._random),
         )
         self._log.warning(

@@ -1,23 +1,17 @@
-"""Should it run again, and when?"""
+"""When does a failed attempt run again? Whether it does is `app.decide`'s to say, where the failure is recorded."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from core.errors import ErrorKind
-
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter, in seconds."""
+    """Exponential backoff in seconds, half of it random."""
 
     base: float = 5.0
     maximum: float = 300.0
-
-    def should_retry(self, kind: ErrorKind) -> bool:
-        """Permanent errors come back the same; the others may pass."""
-        return kind is not ErrorKind.PERMANENT
 
     def delay(self, failures: int, source: random.Random) -> float:
         """Seconds to wait after the attempt that made it `failures` failed ones, first 1."""

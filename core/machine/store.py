@@ -9,7 +9,9 @@ from typing import Literal, Protocol
 from pydantic import JsonValue
 
 from core.contracts.effects import Effect
+from core.errors import ErrorKind
 from core.machine.identity import ADVANCE, TaskId
+from core.states import FailurePolicy, StageStatus
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,14 @@ class NewStage:
     queue: str
     heavy: bool
     max_failures: int
+    on_failure: FailurePolicy
     keys: Sequence[str]
     parameters: Sequence[str]
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to accept."""
+    """A job to accept. `callbacks` are the outbox topics that its end is told to."""
 
     job_id: str
     job_type: str
@@ -37,6 +40,7 @@ class NewJob:
     first_stage: NewStage
     submitted_by: str | None
     correlation_id: str | None
+    callbacks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -88,22 +92,25 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class JobToAdvance:
-    """The job behind an advance item."""
-
-    job_id: str
-    job_type: str
-    parameters: JsonValue
-    total_stages: int
-
-
-@dataclass(frozen=True)
 class StoredResult:
-    """The output of one finished task."""
+    """How one task ended: its output, or for a failed one the error."""
 
     stage_name: str
     task_key: str
     output: JsonValue
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True)
+class JobToAdvance:
+    """The job behind an advance item, with what its stages left so far."""
+
+    claimed: Claimed
+    job_type: str
+    parameters: JsonValue
+    stage_status: StageStatus
+    results: Sequence[StoredResult]
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,22 @@ class ApprovalRequest:
     classification: str
 
 
+@dataclass(frozen=True)
+class JobOutcome:
+    """The end of a job: its result as JSON, and the review it asks for."""
+
+    result: str
+    approval: ApprovalRequest | None
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What an advance item turns into."""
+
+    claimed: Claimed
+    following: NewStage | JobOutcome
+
+
 FailureDecision = Literal["retrying", "failed", "stale"]
 
 
@@ -134,6 +157,10 @@ class JobStore(Protocol):
 
     def submit(self, job: NewJob) -> Accepted:
         """Accept a job, its first stage, tasks and queue rows at once."""
+        ...
+
+    def submit_all(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        """Accept several jobs, all or none."""
         ...
 
     def step(
@@ -156,13 +183,17 @@ class JobStore(Protocol):
         ...
 
     def fail(
-        self, worker: str, claimed: Claimed, *, code: str, message: str, hint: str | None, retry: bool, delay: float
+        self, worker: str, claimed: Claimed, *, kind: ErrorKind, code: str, message: str, hint: str | None, delay: float
     ) -> FailureDecision:
-        """Record a failed attempt."""
+        """Record a failed attempt; whether, where and after how long it runs again is decided with it."""
         ...
 
     def release(self, worker: str, claimed: Claimed) -> bool:
         """Give an unfinished item back, not counting the attempt."""
+        ...
+
+    def release_unknown(self, worker: str, known: Sequence[Claimed]) -> int:
+        """Give back what the worker leases without knowing it, after an answer was lost on the way; how many."""
         ...
 
     def renew(self, worker: str, held: Sequence[Claimed], lease: float) -> set[int]:
@@ -177,26 +208,37 @@ class JobStore(Protocol):
         """Keep a finished phase; False when the lease is lost."""
         ...
 
-    def job_to_advance(self, job_key: int) -> JobToAdvance:
-        """The job behind an advance item."""
+    def to_advance(self, items: Sequence[Claimed]) -> list[JobToAdvance]:
+        """The jobs behind advance items, in the order of the items; deleted ones are left out."""
         ...
 
-    def stage_results(self, job_key: int, stage: int) -> list[StoredResult]:
-        """All outputs of stages 1 to `stage`."""
+    def advance(
+        self, worker: str, steps: Sequence[NextStep], queues: Sequence[str], limit: int, lease: float
+    ) -> list[Claimed]:
+        """Replace advance items by next stages and finished jobs, then lease up to `limit` items.
+
+        Raises StaleAttempt, and writes nothing, when one of them is no longer held.
+        """
         ...
 
-    def advance(self, worker: str, claimed: Claimed, stage: NewStage) -> bool:
-        """Replace the advance item by the next stage; False when another worker did."""
+    def fail_stage(self, worker: str, claimed: Claimed) -> bool:
+        """Fail the job whose stage ended with more failures than it allows; False when another worker did."""
         ...
 
-    def finish(
-        self, worker: str, claimed: Claimed, result: str, approval: ApprovalRequest | None, callbacks: Sequence[str]
-    ) -> bool:
-        """Replace the advance item by the finished job; False when another worker did."""
+    def sweep_leases(self, worker: str, limit: int) -> int:
+        """Put expired leases through the failure path; how many."""
         ...
 
-    def sweep_leases(self, limit: int) -> int:
-        """Return expired leases to the queue or fail their tasks; how many."""
+    def mend(self, worker: str, limit: int) -> int:
+        """Give stranded jobs their open work back, remove the work of ended ones; how many."""
+        ...
+
+    def archive(self, days: float, limit: int) -> int:
+        """Remove tasks and events of jobs that ended so long ago; how many jobs."""
+        ...
+
+    def drop_archived(self, days: float, limit: int) -> int:
+        """Remove archived jobs that ended so long ago and that no review refers to; how many."""
         ...
 
     def claim_side_effects(self, worker: str, limit: int, lease: float) -> list[SideEffect]:

@@ -12,6 +12,7 @@ from core.states import (
     JOB_TRANSITIONS,
     STAGE_TRANSITIONS,
     TASK_TRANSITIONS,
+    FailurePolicy,
     JobStatus,
     StageStatus,
     TaskStatus,
@@ -23,6 +24,7 @@ ADVANCE = -1  #: the task index of the queue entry that asks for a stage's succe
 _JOB_ENDS = is_one_of("status", (s for s in JobStatus if is_terminal(s, JOB_TRANSITIONS)))
 _STAGE_ENDS = is_one_of("status", (s for s in StageStatus if is_terminal(s, STAGE_TRANSITIONS)))
 _TASK_ENDS = is_one_of("status", (s for s in TaskStatus if is_terminal(s, TASK_TRANSITIONS)))
+_STAGE_SUCCESSES = is_one_of("status", (StageStatus.COMPLETED, StageStatus.COMPLETED_WITH_ERRORS))
 _JOB_SUCCESSES = is_one_of("status", (JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS))
 
 
@@ -39,6 +41,7 @@ class JobRecord(Record):
             Index(("status", "created_at", "job_key")),
             Index(("job_type", "created_at", "job_key")),
             Index(("submitted_by", "created_at", "job_key")),
+            Index(("finished_at",), where="archived_at IS NULL", name="ix_jobs_to_archive"),
         ),
         checks=(
             Check("finished_iff_terminal", f"({_JOB_ENDS}) = (finished_at IS NOT NULL)"),
@@ -63,11 +66,13 @@ class JobRecord(Record):
     error_hint: str | None = None
     submitted_by: str | None = None
     correlation_id: str | None = None
+    callbacks: list[str] = Field(default_factory=list)
     created_at: Created
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     updated_at: Created
     superseded_at: AwareDatetime | None = None
+    archived_at: AwareDatetime | None = None
 
 
 class StageRecord(Record):
@@ -81,7 +86,8 @@ class StageRecord(Record):
             Check("remaining_of_expected", "remaining <= expected"),
             Check("failed_of_expected", "failed <= expected"),
             Check("finished_iff_terminal", f"({_STAGE_ENDS}) = (finished_at IS NOT NULL)"),
-            Check("completed_is_empty", "status <> 'completed' OR remaining = 0"),
+            Check("completed_is_empty", f"NOT ({_STAGE_SUCCESSES}) OR remaining = 0"),
+            Check("errors_are_counted", "(status = 'completed_with_errors') <= (failed > 0)"),
         ),
         storage={"fillfactor": "50"},
     )
@@ -91,6 +97,9 @@ class StageRecord(Record):
     name: str
     task_type: str
     queue: str
+    heavy: bool
+    max_failures: Positive
+    on_failure: FailurePolicy = FailurePolicy.FAIL_FAST
     status: StageStatus = StageStatus.PROCESSING
     expected: NonNegative
     remaining: NonNegative
@@ -100,12 +109,15 @@ class StageRecord(Record):
 
 
 class TaskRecord(Record):
-    """One task. Written when a heavy attempt starts and when the task ends, so no index holds what changes."""
+    """One task. Written when a heavy attempt starts and when the task ends, so no index holds what changes.
+
+    That keys are distinct within a stage is checked where stages are planned: an index for it costs a third of the
+    write-ahead log of a task, and misleads the planner, which then looks tasks up by two of its three columns.
+    """
 
     __table__: ClassVar[Table] = Table(
         name="tasks",
         primary_key=("job_key", "stage", "task_index"),
-        uniques=(("job_key", "stage", "task_key"),),
         foreign_keys=(ForeignKey(("job_key", "stage"), "app.stages", ("job_key", "stage"), on_delete="CASCADE"),),
         checks=(
             Check("finished_iff_terminal", f"({_TASK_ENDS}) = (finished_at IS NOT NULL)"),
@@ -147,7 +159,7 @@ class QueueEntry(Record):
         name="queue",
         primary_key=("queue_id",),
         uniques=(("job_key", "stage", "task_index"),),
-        indexes=(Index(("queue", "queue_id")),),
+        indexes=(Index(("queue", "heavy", "queue_id")),),
         storage={
             "fillfactor": "70",
             "autovacuum_vacuum_scale_factor": "0.02",
@@ -165,5 +177,7 @@ class QueueEntry(Record):
     attempt: NonNegative = 0
     failures: NonNegative = 0
     max_failures: Positive
+    losses: NonNegative = 0
+    escalated: bool = False
     worker: str | None = None
     dispatched_at: AwareDatetime | None = None

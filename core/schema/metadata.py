@@ -17,7 +17,9 @@ from sqlalchemy.types import TypeEngine
 from core.errors import ContractViolation
 from core.models.approvals import DatasetApproval
 from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
+from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
+from core.models.janitor import JanitorRun
 from core.models.jobs import JobRecord, QueueEntry, StageRecord, TaskRecord
 from core.models.outbox import OutboxMessage
 from core.models.platform import ApiRequest
@@ -32,6 +34,8 @@ RECORDS: tuple[type[Record], ...] = (
     QueueEntry,
     JobEvent,
     OutboxMessage,
+    DeadLetter,
+    JanitorRun,
     ApiRequest,
     DatasetApproval,
     CogMetadata,

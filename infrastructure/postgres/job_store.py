@@ -11,26 +11,28 @@ from psycopg.rows import class_row
 from pydantic import JsonValue
 
 from core.contracts.effects import Effect
-from core.errors import NotFound
+from core.errors import ErrorKind, StaleAttempt
 from core.machine.identity import TaskId
 from core.machine.store import (
     Accepted,
-    ApprovalRequest,
     Claimed,
     FailureDecision,
     Finished,
+    JobOutcome,
     JobToAdvance,
     NewJob,
     NewStage,
+    NextStep,
     SideEffect,
     StoredResult,
 )
+from core.states import StageStatus
 from infrastructure.postgres.effects import apply
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("machine")
-_NOT_HELD = "GM001"  #: raised by app.complete_one
+_NOT_HELD = "GM001"  #: raised by app.complete_one and app.advance_jobs
 
 
 class PostgresJobStore:
@@ -43,6 +45,16 @@ class PostgresJobStore:
         """Accept a job in a transaction of its own."""
         with transaction(self._pool) as conn:
             return submit_in(conn, job)
+
+    def submit_all(self, jobs: Sequence[NewJob]) -> list[Accepted]:
+        """Accept several jobs in one transaction, sent in one go."""
+        ordered = sorted(jobs, key=lambda job: job.job_id)  # two callers with the same jobs wait, and do not deadlock
+        with transaction(self._pool) as conn, conn.pipeline():
+            cursors = [conn.cursor(row_factory=class_row(Accepted)) for _ in ordered]
+            for cursor, job in zip(cursors, ordered, strict=True):
+                cursor.execute(_SQL["submit_job"], _job(job, rerun=False))
+            accepted = {job.job_id: _one(cursor) for cursor, job in zip(cursors, ordered, strict=True)}
+        return [accepted[job.job_id] for job in jobs]
 
     def step(
         self, worker: str, queues: Sequence[str], limit: int, lease: float, done: Sequence[Finished]
@@ -94,15 +106,15 @@ class PostgresJobStore:
             raise
 
     def fail(
-        self, worker: str, claimed: Claimed, *, code: str, message: str, hint: str | None, retry: bool, delay: float
+        self, worker: str, claimed: Claimed, *, kind: ErrorKind, code: str, message: str, hint: str | None, delay: float
     ) -> FailureDecision:
         """Record a failed attempt."""
         parameters = {
             **_held(worker, claimed),
+            "kind": kind.value,
             "code": code,
             "message": message.replace("\0", ""),  # PostgreSQL has no NUL in text
             "hint": hint,
-            "retry": retry,
             "delay": delay,
         }
         with connection(self._pool) as conn:
@@ -112,6 +124,11 @@ class PostgresJobStore:
         """Give an unfinished item back."""
         with connection(self._pool) as conn:
             return bool(_scalar(conn, "release_task", _held(worker, claimed)))
+
+    def release_unknown(self, worker: str, known: Sequence[Claimed]) -> int:
+        """Give back what is leased without our knowing."""
+        with connection(self._pool) as conn:
+            return _count(conn, "release_unknown", {"worker": worker, "known": [c.queue_id for c in known]})
 
     def renew(self, worker: str, held: Sequence[Claimed], lease: float) -> set[int]:
         """Extend leases."""
@@ -140,44 +157,71 @@ class PostgresJobStore:
         with connection(self._pool) as conn:
             return conn.execute(_SQL["save_checkpoint"], parameters).rowcount == 1
 
-    def job_to_advance(self, job_key: int) -> JobToAdvance:
-        """The job behind an advance item."""
-        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(JobToAdvance)) as cursor:
-            found = cursor.execute(_SQL["job_for_advance"], {"job_key": job_key}).fetchone()
-        if found is None:
-            raise NotFound(f"Job {job_key} was deleted while it advanced.")
-        return found
-
-    def stage_results(self, job_key: int, stage: int) -> list[StoredResult]:
-        """All outputs up to a stage."""
-        with connection(self._pool) as conn:
-            rows = conn.execute(_SQL["stage_results"], {"job_key": job_key, "stage": stage})
-            return [StoredResult(name, key, output) for name, key, output in rows]
-
-    def advance(self, worker: str, claimed: Claimed, stage: NewStage) -> bool:
-        """The next stage, in one statement."""
-        with connection(self._pool) as conn:
-            return bool(_scalar(conn, "advance_job", {**_held(worker, claimed), **_stage(stage)}))
-
-    def finish(
-        self, worker: str, claimed: Claimed, result: str, approval: ApprovalRequest | None, callbacks: Sequence[str]
-    ) -> bool:
-        """The finished job, its approval record and its outbox rows, in one statement."""
+    def to_advance(self, items: Sequence[Claimed]) -> list[JobToAdvance]:
+        """The jobs and results behind advance items."""
         parameters = {
-            **_held(worker, claimed),
-            "result": result,
-            "collection_id": approval and approval.collection_id,
-            "item_id": approval and approval.item_id,
-            "classification": approval and approval.classification,
-            "callbacks": list(callbacks),
+            "queue_ids": [c.queue_id for c in items],
+            "job_keys": [c.job_key for c in items],
+            "stages": [c.stage for c in items],
         }
         with connection(self._pool) as conn:
-            return bool(_scalar(conn, "finish_job", parameters))
+            jobs = {row[0]: row[1:] for row in conn.execute(_SQL["jobs_to_advance"], parameters)}
+            results: dict[int, list[StoredResult]] = {queue_id: [] for queue_id in jobs}
+            for queue_id, *stored in conn.execute(_SQL["stage_results"], parameters):
+                results[queue_id].append(StoredResult(*stored))
+        return [
+            JobToAdvance(item, job_type, job_parameters, StageStatus(status), results[item.queue_id])
+            for item in items
+            if item.queue_id in jobs
+            for job_type, job_parameters, status in [jobs[item.queue_id]]
+        ]
 
-    def sweep_leases(self, limit: int) -> int:
-        """Return expired leases to the queue."""
+    def advance(
+        self, worker: str, steps: Sequence[NextStep], queues: Sequence[str], limit: int, lease: float
+    ) -> list[Claimed]:
+        """Next stages, ends and new claims, in one statement."""
+        stages = [step.following for step in steps if isinstance(step.following, NewStage)]
+        parameters = {
+            "worker": worker,
+            "steps": json.dumps([_step(step) for step in steps]),
+            "keys": [key for stage in stages for key in stage.keys],
+            "parameters": [text for stage in stages for text in stage.parameters],
+            "queues": list(queues),
+            "limit": limit,
+            "lease": lease,
+        }
+        try:
+            with connection(self._pool) as conn, conn.cursor(row_factory=class_row(Claimed)) as cursor:
+                return cursor.execute(_SQL["advance_jobs"], parameters, prepare=True).fetchall()
+        except psycopg.Error as e:
+            if e.sqlstate == _NOT_HELD:
+                raise StaleAttempt from e
+            raise
+
+    def fail_stage(self, worker: str, claimed: Claimed) -> bool:
+        """Fail the job of a failed stage."""
         with connection(self._pool) as conn:
-            return int(cast("int", _scalar(conn, "sweep_leases", {"limit": limit})))
+            return bool(_scalar(conn, "fail_stage", _held(worker, claimed)))
+
+    def sweep_leases(self, worker: str, limit: int) -> int:
+        """Put expired leases through the failure path."""
+        with connection(self._pool) as conn:
+            return _count(conn, "sweep_leases", {"worker": worker, "limit": limit})
+
+    def mend(self, worker: str, limit: int) -> int:
+        """Give stranded jobs their open work back, remove that of ended ones."""
+        with connection(self._pool) as conn:
+            return _count(conn, "mend", {"worker": worker, "limit": limit})
+
+    def archive(self, days: float, limit: int) -> int:
+        """Remove tasks and events of jobs long ended."""
+        with connection(self._pool) as conn:
+            return _count(conn, "archive_jobs", {"days": days, "limit": limit})
+
+    def drop_archived(self, days: float, limit: int) -> int:
+        """Remove archived jobs that no review refers to."""
+        with connection(self._pool) as conn:
+            return _count(conn, "drop_jobs", {"days": days, "limit": limit})
 
     def claim_side_effects(self, worker: str, limit: int, lease: float) -> list[SideEffect]:
         """Lease due outbox rows."""
@@ -186,42 +230,67 @@ class PostgresJobStore:
 
     def side_effect_delivered(self, effect: SideEffect) -> None:
         """Settle it, with its event."""
-        with transaction(self._pool) as conn:
-            settled = conn.execute(
-                _SQL["outbox_delivered"], {"outbox_id": effect.outbox_id, "attempts": effect.attempts}
-            )
-            if settled.rowcount == 1:
-                _tell(conn, effect, "callback_success", "success", None)
+        with connection(self._pool) as conn:
+            conn.execute(_SQL["outbox_delivered"], {"outbox_id": effect.outbox_id, "attempts": effect.attempts})
 
     def side_effect_failed(self, effect: SideEffect, error: str, delay: float) -> None:
-        """Put it back, with its event."""
+        """Put it back or among the dead letters, with its event."""
         parameters = {
             "outbox_id": effect.outbox_id,
             "attempts": effect.attempts,
-            "error": error,
+            "error": error.replace("\0", ""),
             "delay": delay,
         }
-        with transaction(self._pool) as conn:
-            if conn.execute(_SQL["outbox_failed"], parameters).rowcount == 1:
-                _tell(conn, effect, "callback_failed", "failure", error)
+        with connection(self._pool) as conn:
+            conn.execute(_SQL["outbox_failed"], parameters)
 
 
 def submit_in(conn: Connection, job: NewJob, *, rerun: bool = False) -> Accepted:
     """Accept a job inside the caller's transaction; with `rerun`, again although it completed."""
-    parameters = {
+    with conn.cursor(row_factory=class_row(Accepted)) as cursor:
+        cursor.execute(_SQL["submit_job"], _job(job, rerun=rerun), prepare=True)
+        return _one(cursor)
+
+
+def _one(cursor: psycopg.Cursor[Accepted]) -> Accepted:
+    accepted = cursor.fetchone()
+    assert accepted is not None  # the function returns a row in every case
+    return accepted
+
+
+def _job(job: NewJob, *, rerun: bool) -> dict[str, object]:
+    return {
         "job_id": job.job_id,
         "job_type": job.job_type,
         "parameters": job.parameters,
         "total_stages": job.total_stages,
         "submitted_by": job.submitted_by,
         "correlation_id": job.correlation_id,
+        "callbacks": list(job.callbacks),
         "rerun": rerun,
         **_stage(job.first_stage),
+        "keys": list(job.first_stage.keys),
+        "stage_parameters": list(job.first_stage.parameters),
     }
-    with conn.cursor(row_factory=class_row(Accepted)) as cursor:
-        accepted = cursor.execute(_SQL["submit_job"], parameters).fetchone()
-    assert accepted is not None  # the function returns a row in every case
-    return accepted
+
+
+def _step(step: NextStep) -> dict[str, object]:
+    """A step as app.next_step has it."""
+    row: dict[str, object] = {
+        "queue_id": step.claimed.queue_id,
+        "attempt": step.claimed.attempt,
+        "job_key": step.claimed.job_key,
+    }
+    match step.following:
+        case NewStage() as stage:
+            return {**row, **_stage(stage), "tasks": len(stage.keys)}
+        case JobOutcome(result, approval):
+            asked = {
+                "collection_id": approval and approval.collection_id,
+                "item_id": approval and approval.item_id,
+                "classification": approval and approval.classification,
+            }
+            return {**row, **asked, "result": result}
 
 
 def _held(worker: str, claimed: Claimed) -> dict[str, object]:
@@ -236,8 +305,7 @@ def _stage(stage: NewStage) -> dict[str, object]:
         "queue": stage.queue,
         "heavy": stage.heavy,
         "max_failures": stage.max_failures,
-        "keys": list(stage.keys),
-        "stage_parameters": list(stage.parameters),
+        "on_failure": stage.on_failure.value,
     }
 
 
@@ -246,12 +314,5 @@ def _scalar(conn: Connection, name: str, parameters: Mapping[str, object]) -> ob
     return row[0] if row else None
 
 
-def _tell(conn: Connection, effect: SideEffect, kind: str, status: str, error: str | None) -> None:
-    parameters = {
-        "type": kind,
-        "status": status,
-        "topic": effect.topic,
-        "error": error and error[:1000],
-        "job_id": effect.payload.get("job_id"),
-    }
-    conn.execute(_SQL["outbox_event"], parameters)
+def _count(conn: Connection, name: str, parameters: Mapping[str, object]) -> int:
+    return int(cast("int", _scalar(conn, name, parameters)))

@@ -7,6 +7,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from core.contracts.outcomes import Done
+from core.errors import ErrorKind
 from core.machine.machine import CoreMachine
 from core.machine.store import Claimed, Finished
 from core.machine.worker import Worker
@@ -219,7 +220,9 @@ def test_two_tasks_that_fail_at_once_do_not_deadlock_and_fail_the_job_once(pool:
     def fail(mine: list[Claimed]) -> None:
         barrier.wait()
         for claimed in mine:
-            answers.append(m.store.fail(m.worker, claimed, code="X", message="x", hint=None, retry=False, delay=0))
+            answers.append(
+                m.store.fail(m.worker, claimed, kind=ErrorKind.PERMANENT, code="X", message="x", hint=None, delay=0)
+            )
 
     threads = [threading.Thread(target=fail, args=(held[i::8],)) for i in range(8)]
     for thread in threads:

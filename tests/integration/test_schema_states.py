@@ -48,7 +48,7 @@ def facts(table: str, status: str) -> dict[str, object]:
         }
     row: dict[str, object] = {"status": status, "finished_at": None if status in UNFINISHED else NOW}
     if table == "app.stages":
-        return {**row, "remaining": 0}
+        return {**row, "remaining": 0, "failed": 1}
     row["error_code"] = "X"
     row["result"] = Jsonb({}) if status.startswith("completed") else None
     return row

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from core.contracts.context import TaskContext
 from core.contracts.jobs import Job, JobResult, Parallelism, StacReference, Stage, StageResults, TaskSpec
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
-from core.errors import Interrupted, InvalidRaster, StorageUnavailable
+from core.errors import Interrupted, InvalidRaster, OutOfMemory, StorageUnavailable
 from core.machine.attempts import Resources
 from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.models.platform import AccessLevel
+from core.states import FailurePolicy
 from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.pool import Pool
 
 
 class ProbeParameters(Contract):
-    """`widths`: tasks in each of the three stages."""
+    """`widths`: tasks in each of the three stages. `behaviour` is task 0's of stage 2, `behaviours` any's, as "2/0"."""
 
     name: str
     widths: tuple[int, int, int] = (1, 3, 1)
     behaviour: str = "done"
+    behaviours: dict[str, str] = Field(default_factory=dict)
     publish: bool = False
     break_finalize: bool = False
     access_level: AccessLevel = AccessLevel.OUO
@@ -43,6 +45,7 @@ class Probed(Contract):
 
 class ProbeResult(JobResult):
     keys: tuple[tuple[str, ...], ...]
+    failed: dict[str, str] = Field(default_factory=dict)
 
 
 LIGHT = TaskType("probe_light", Probe, Probed, Queue.VECTOR, Weight.LIGHT, max_failures=3)
@@ -52,25 +55,30 @@ HEAVY = TaskType("probe_heavy", Probe, Probed, Queue.RASTER, Weight.HEAVY, max_f
 def _planner(stage: int) -> Callable[[ProbeParameters, StageResults], Iterator[TaskSpec]]:
     def plan(parameters: ProbeParameters, _: StageResults) -> Iterator[TaskSpec]:
         for index in range(parameters.widths[stage]):
-            behaviour = parameters.behaviour if (stage, index) == (1, 0) else "done"
+            told = parameters.behaviours.get(f"{stage + 1}/{index}", "done")
+            behaviour = parameters.behaviour if (stage, index) == (1, 0) and told == "done" else told
             yield TaskSpec(f"key-{index}", Probe(key=f"key-{index}", behaviour=behaviour))
 
     return plan
 
 
-def probe_job(task: TaskType[Probe, Probed]) -> Job[ProbeParameters, ProbeResult]:
-    """The job over light or heavy tasks."""
+def probe_job(
+    task: TaskType[Probe, Probed], policy: FailurePolicy = FailurePolicy.FAIL_FAST
+) -> Job[ProbeParameters, ProbeResult]:
+    """The job over light or heavy tasks, named for what is not the default."""
     names = ("one", "two", "three")
+    job_name = f"probe_{task.weight}" if policy is FailurePolicy.FAIL_FAST else f"probe_{task.weight}_{policy}"
 
     def finalize(parameters: ProbeParameters, results: StageResults) -> ProbeResult:
         if parameters.break_finalize:
             raise ZeroDivisionError("finalize was told to break")
         keys = tuple(tuple(sorted(results.of(task, name))) for name in names)
         stac = StacReference(collection_id="c", item_id=parameters.name) if parameters.publish else None
-        return ProbeResult(job_type=f"probe_{task.weight}", keys=keys, stac=stac)
+        failed = {f"{name}/{key}": f.code for name in names for key, f in results.failed(name).items()}
+        return ProbeResult(job_type=job_name, keys=keys, stac=stac, failed=failed)
 
     stages = tuple(Stage(name, task, _planner(i), Parallelism.SINGLE) for i, name in enumerate(names))
-    return Job(f"probe_{task.weight}", "For tests.", ProbeParameters, ProbeResult, stages, finalize)
+    return Job(job_name, "For tests.", ProbeParameters, ProbeResult, stages, finalize, policy)
 
 
 def handle(parameters: Probe, ctx: TaskContext) -> Probed:
@@ -83,6 +91,10 @@ def handle(parameters: Probe, ctx: TaskContext) -> Probed:
             raise StorageUnavailable("The probe was told that storage is away.")
         case "transient once" if ctx.attempt == 1:
             raise StorageUnavailable("The probe was told that storage is away.")
+        case "out of memory":
+            raise OutOfMemory
+        case "out of memory once" if ctx.attempt == 1:
+            raise OutOfMemory
         case "checkpoint then stop" if not resumed:
             ctx.checkpoint.save(1, {"left": "here"})
             raise Interrupted
@@ -108,7 +120,7 @@ def no_resources() -> Resources:
 
 
 QUEUES = [queue.value for queue in Queue]
-JOBS = {job.name: job for job in (probe_job(LIGHT), probe_job(HEAVY))}
+JOBS = {job.name: job for task in (LIGHT, HEAVY) for job in (probe_job(task, policy) for policy in FailurePolicy)}
 HANDLERS = {LIGHT: "tests.support.probe:handle", HEAVY: "tests.support.probe:handle"}
 
 

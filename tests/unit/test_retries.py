@@ -2,7 +2,6 @@ import random
 
 import pytest
 
-from core.errors import ErrorKind
 from core.machine.retries import RetryPolicy
 
 
@@ -12,10 +11,3 @@ def test_delay_doubles_up_to_the_maximum_and_is_spread_over_its_upper_half(failu
     delays = [RetryPolicy(5, 300).delay(failures, source) for _ in range(500)]
     assert ceiling / 2 <= min(delays) < ceiling * 0.55
     assert ceiling * 0.95 < max(delays) <= ceiling
-
-
-@pytest.mark.parametrize(
-    ("kind", "again"), [(ErrorKind.TRANSIENT, True), (ErrorKind.RESOURCE, True), (ErrorKind.PERMANENT, False)]
-)
-def test_only_permanent_errors_are_not_tried_again(kind: ErrorKind, again: bool) -> None:
-    assert RetryPolicy().should_retry(kind) is again

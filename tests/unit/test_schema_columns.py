@@ -112,6 +112,8 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.queue",
         "app.job_events",
         "app.outbox",
+        "app.dead_letters",
+        "app.janitor_runs",
         "app.api_requests",
         "app.dataset_approvals",
         "app.cog_metadata",

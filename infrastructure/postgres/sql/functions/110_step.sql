@@ -40,27 +40,35 @@ DO $$ BEGIN
     END IF;
 END $$;
 
--- Count finished tasks off their stages. Whoever reaches zero completes the stage and leaves its advance item,
--- leased to himself, in this same transaction: two can never both be last and none can be missed.
+-- Count ended tasks off their stages; p_failed says how many of them failed for good. Whoever reaches zero ends the
+-- stage and leaves its advance item in this same transaction: two can never both be last and none can be missed.
+-- With a worker the item is leased to it; without one it is open to all.
 CREATE OR REPLACE FUNCTION app.count_down(
-    p_worker text, p_lease double precision, p_job_keys bigint[], p_stages int[], p_counts int[]
+    p_worker text, p_lease double precision, p_job_keys bigint[], p_stages int[], p_counts int[], p_failed int DEFAULT 0
 ) RETURNS SETOF app.claimed_item LANGUAGE plpgsql AS $$
 DECLARE
     v_left int;
+    v_status app.stage_status;
     v_queue_id bigint;
     x int;
 BEGIN
     FOR x IN 1 .. coalesce(cardinality(p_job_keys), 0) LOOP
-        UPDATE app.stages s SET remaining = s.remaining - p_counts[x],
-            status = CASE WHEN s.remaining = p_counts[x] THEN 'completed' ELSE s.status END,
+        UPDATE app.stages s SET remaining = s.remaining - p_counts[x], failed = s.failed + p_failed,
+            status = CASE
+                WHEN s.remaining > p_counts[x] THEN s.status
+                WHEN s.failed + p_failed = 0 THEN 'completed'
+                WHEN s.on_failure = 'partial' AND s.failed + p_failed < s.expected THEN 'completed_with_errors'
+                ELSE 'failed'
+            END,
             finished_at = CASE WHEN s.remaining = p_counts[x] THEN clock_timestamp() END
         WHERE s.job_key = p_job_keys[x] AND s.stage = p_stages[x] AND s.status = 'processing'
-        RETURNING s.remaining INTO v_left;
+        RETURNING s.remaining, s.status INTO v_left, v_status;
         IF v_left = 0 THEN
             INSERT INTO app.job_events (job_key, stage, event_type, event_status, worker)
-            VALUES (p_job_keys[x], p_stages[x], 'stage_completed', 'success', p_worker);
+            VALUES (p_job_keys[x], p_stages[x], 'stage_completed',
+                    CASE v_status WHEN 'completed' THEN 'success' WHEN 'failed' THEN 'failure' ELSE 'warning' END::app.job_event_status, p_worker);
             INSERT INTO app.queue AS q (queue, job_key, stage, task_index, heavy, max_failures, attempt, worker, visible_at)
-            VALUES ('geospatial-jobs', p_job_keys[x], p_stages[x], -1, false, 10, 1, p_worker,
+            VALUES ('geospatial-jobs', p_job_keys[x], p_stages[x], -1, false, 10, CASE WHEN p_worker IS NULL THEN 0 ELSE 1 END, p_worker,
                     clock_timestamp() + p_lease * interval '1 second')
             RETURNING q.queue_id INTO v_queue_id;
             RETURN QUERY
@@ -134,7 +142,8 @@ BEGIN
     END IF;
     WITH started AS (
         UPDATE app.jobs j SET status = 'processing', started_at = clock_timestamp(), updated_at = clock_timestamp()
-        WHERE j.job_key = ANY (p_job_keys) AND j.status = 'queued'
+        FROM (SELECT q.job_key FROM app.jobs q WHERE q.job_key = ANY (p_job_keys) AND q.status = 'queued' ORDER BY q.job_key FOR UPDATE) q
+        WHERE j.job_key = q.job_key
         RETURNING j.job_key
     )
     INSERT INTO app.job_events (job_key, event_type, event_status, worker)
@@ -157,27 +166,37 @@ BEGIN
         LEFT JOIN app.tasks t ON t.job_key = c.job_key AND t.stage = c.stage AND t.task_index = c.task_index;
 END $$;
 
+-- Lease what is due, mark it as started and read what it is.
+CREATE OR REPLACE FUNCTION app.claim_items(p_worker text, p_queues text[], p_limit int, p_lease double precision)
+RETURNS SETOF app.claimed_item LANGUAGE plpgsql AS $$
+DECLARE
+    c_ids bigint[]; c_jobs bigint[]; c_stages int[]; c_indexes int[]; c_attempts int[]; c_failures int[]; c_max int[]; c_heavy boolean[];
+BEGIN
+    SELECT array_agg(c.queue_id), array_agg(c.job_key), array_agg(c.stage), array_agg(c.task_index), array_agg(c.attempt),
+           array_agg(c.failures), array_agg(c.max_failures), array_agg(c.heavy)
+    INTO c_ids, c_jobs, c_stages, c_indexes, c_attempts, c_failures, c_max, c_heavy
+    FROM app.claim(p_worker, p_queues, p_limit, p_lease) c;
+    IF c_ids IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM app.start_items(p_worker, c_ids, c_jobs, c_stages, c_indexes, c_attempts, c_failures, c_max, c_heavy);
+    END IF;
+END $$;
+
 -- The cycle itself.
 CREATE OR REPLACE FUNCTION app.step(
     p_worker text, p_queues text[], p_limit int, p_lease double precision,
     p_queue_ids bigint[], p_attempts int[], p_results text[], p_durations int[]
-) RETURNS SETOF app.claimed_item LANGUAGE plpgsql AS $$
+) RETURNS SETOF app.claimed_item LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_mergejoin = off SET jit = off
+AS $$
 DECLARE
     v_job_keys bigint[]; v_stages int[]; v_counts int[];
-    c_ids bigint[]; c_jobs bigint[]; c_stages int[]; c_indexes int[]; c_attempts int[]; c_failures int[]; c_max int[]; c_heavy boolean[];
 BEGIN
     IF cardinality(p_queue_ids) > 0 THEN
         SELECT d.job_keys, d.stages, d.counts INTO v_job_keys, v_stages, v_counts
         FROM app.complete_tasks(p_worker, p_queue_ids, p_attempts, p_results, p_durations) d;
     END IF;
     IF p_limit > 0 THEN
-        SELECT array_agg(c.queue_id), array_agg(c.job_key), array_agg(c.stage), array_agg(c.task_index), array_agg(c.attempt),
-               array_agg(c.failures), array_agg(c.max_failures), array_agg(c.heavy)
-        INTO c_ids, c_jobs, c_stages, c_indexes, c_attempts, c_failures, c_max, c_heavy
-        FROM app.claim(p_worker, p_queues, p_limit, p_lease) c;
-    END IF;
-    IF c_ids IS NOT NULL THEN
-        RETURN QUERY SELECT * FROM app.start_items(p_worker, c_ids, c_jobs, c_stages, c_indexes, c_attempts, c_failures, c_max, c_heavy);
+        RETURN QUERY SELECT * FROM app.claim_items(p_worker, p_queues, p_limit, p_lease);
     END IF;
     RETURN QUERY SELECT * FROM app.count_down(p_worker, p_lease, v_job_keys, v_stages, v_counts);
 END $$;
@@ -186,7 +205,9 @@ END $$;
 -- the advance item it leaves. Raises GM001 when another attempt holds the task, so that those rows are undone.
 CREATE OR REPLACE FUNCTION app.complete_one(
     p_worker text, p_lease double precision, p_queue_id bigint, p_attempt int, p_result text, p_duration int
-) RETURNS SETOF app.claimed_item LANGUAGE plpgsql AS $$
+) RETURNS SETOF app.claimed_item LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_mergejoin = off SET jit = off
+AS $$
 DECLARE
     v_job_keys bigint[]; v_stages int[]; v_counts int[];
 BEGIN
