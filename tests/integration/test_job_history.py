@@ -142,7 +142,7 @@ def test_interrupted_and_expired_attempts_are_told_apart_from_failed_ones(api: A
     job = api.submit("probe_heavy", name="kinds", widths=[1, 1, 1], behaviour="checkpoint then stop")
     lost = api.runtime.worker("lost", lease=0.001)
     api.claim(machine=lost)
-    while not api.runtime.machine.store.sweep_leases(10):
+    while not api.runtime.machine.store.sweep_leases("tester", 10):
         pass
     api.drain()
     tasks = api.get(f"/api/jobs/{job}/timeline")["tasks"]
