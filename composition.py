@@ -19,7 +19,9 @@ from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
+from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
+from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.pool import Pool, open_pool
@@ -53,6 +55,8 @@ class Runtime:
         self.approvals = PostgresApprovals(self.pool)
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
+        self.operations = JobOperations(self.pool)
+        self.artifacts = PostgresArtifacts(self.pool, self.storage)
         limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
         self.platform = PlatformService(self.machine, self.storage, self.requests, limits)
 

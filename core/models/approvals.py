@@ -36,12 +36,13 @@ class DatasetApproval(Record):
                 "revoked_has_reason", "status <> 'revoked' OR num_nulls(revoked_at, revoked_by, revocation_reason) = 0"
             ),
         ),
-        foreign_keys=(ForeignKey(("job_key",), "app.jobs", ("job_key",)),),
+        # A decision outlives the job it was made on.
+        foreign_keys=(ForeignKey(("job_key",), "app.jobs", ("job_key",), on_delete="SET NULL"),),
     )
 
     approval_id: Annotated[str, Field(pattern="^apr-[0-9a-f]{32}$")]
     job_id: JobId
-    job_key: BigInt
+    job_key: BigInt | None
     job_type: str
     classification: AccessLevel = AccessLevel.OUO
     status: ApprovalStatus = ApprovalStatus.PENDING

@@ -224,10 +224,10 @@ def test_deleting_a_job_deletes_its_stages_tasks_and_events(conn: psycopg.Connec
         assert conn.execute(left).rowcount == 0
 
 
-def test_a_job_whose_approval_exists_cannot_be_deleted(conn: psycopg.Connection) -> None:
+def test_an_approval_outlives_the_job_it_was_made_on(conn: psycopg.Connection) -> None:
     insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        conn.execute("DELETE FROM app.jobs WHERE job_id = %s", [JOB_ID])
+    conn.execute("DELETE FROM app.jobs WHERE job_key = 1")
+    assert conn.execute("SELECT job_key FROM app.dataset_approvals").fetchall() == [(None,)]
 
 
 def test_dropping_a_catalogue_row_drops_the_history_of_its_runs(conn: psycopg.Connection) -> None:

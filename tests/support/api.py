@@ -92,7 +92,7 @@ class Api:
             done = []
             for item in claimed:
                 if item.is_advance:
-                    m.advance(item)
+                    m.advance([item])
                 else:
                     output = probe.Probed(key=str(item.task_index), attempt=item.attempt).model_dump_json()
                     done.append(Finished(item, output, 1))

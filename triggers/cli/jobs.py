@@ -102,6 +102,20 @@ def timeline(
         console.print(f"Done about {_clock(head['eta'])}.", highlight=False)
 
 
+def cancel(job: JobArgument, reason: Annotated[str | None, typer.Option(help="Others will read it.")] = None) -> None:
+    """Stop a job."""
+    with local.connect(Instance()) as client:
+        answer = client.post(f"/api/jobs/{resolve(client, job)}/cancel", {"reason": reason} if reason else {})
+    console.print(answer["message"], highlight=False)
+
+
+def retry(job: JobArgument) -> None:
+    """Run again what did not succeed, keeping what did."""
+    with local.connect(Instance()) as client:
+        answer = client.post(f"/api/jobs/{resolve(client, job)}/retry")
+    console.print(answer["message"], highlight=False)
+
+
 def resolve(client: Client, text: str) -> str:
     """The job_id behind what a person typed. Raises NotFound, or InvalidRequest when several begin so."""
     if len(text) == 64:

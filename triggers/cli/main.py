@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.app, name="db")
-for command in (jobs.jobs, jobs.events, jobs.timeline):
+for command in (jobs.jobs, jobs.events, jobs.timeline, jobs.cancel, jobs.retry):
     app.command(rich_help_panel="Jobs")(command)
 app.command("serve", rich_help_panel="Processes")(processes.serve)
 app.command("worker", rich_help_panel="Processes")(processes.worker)

@@ -168,7 +168,7 @@ def summary(job: TheJob, runtime: TheRuntime) -> EventSummary:
         kinds=[EventKind(**vars(c)) for c in counts],
         first_event_at=min((c.first for c in counts), default=None),
         last_event_at=newest[0].created_at if newest else None,
-        retries=by_type.get(JobEventType.TASK_RETRYING, 0),
+        retries=by_type.get(JobEventType.TASK_RETRYING, 0) + by_type.get(JobEventType.LEASE_EXPIRED, 0),
         stages=[
             StageDuration(
                 stage=s.stage,

@@ -9,7 +9,7 @@ from fastapi import Depends, Query
 
 from composition import Runtime
 from core.contracts.situations import Situation, StageProgress
-from core.errors import NotFound
+from core.errors import Forbidden, NotFound
 from core.states import terminal_job_statuses
 from infrastructure.postgres.job_reader import JobView, StageView
 from services.jobs.situation import situation
@@ -40,7 +40,16 @@ def the_job(job_id: str, runtime: TheRuntime, caller: Partner, run: Run = None) 
     return visible_job(runtime, job_id, caller, run)
 
 
+def own_job(job_id: str, runtime: TheRuntime, caller: Partner) -> JobView:
+    """The newest run of the job of the path, for those who may act on it: who submitted it, and admins."""
+    job = visible_job(runtime, job_id, caller)
+    if caller.may() or job.submitted_by == caller.name or runtime.jobs.asked_for(job_id, caller.name):
+        return job
+    raise Forbidden(f"Job {job_id} is not {caller.name}'s.", hint="Its submitter or an admin may do this.")
+
+
 TheJob = Annotated[JobView, Depends(the_job)]
+OwnJob = Annotated[JobView, Depends(own_job)]
 
 
 def standing(runtime: Runtime, job: JobView, stages: Sequence[StageView]) -> Situation:

@@ -54,12 +54,14 @@ AND job_id >= %(q)s AND job_id < %(q)s || 'g'
 -- The stages of a job. Finished tasks are counted by the stage itself; those at work are looked for among the first thousand
 -- open items, because work is claimed in that order and a stage may have a million.
 SELECT s.stage, s.name, s.task_type, s.queue, s.status, s.expected, s.remaining, s.failed, s.started_at, s.finished_at,
-    s.expected - s.remaining AS completed, s.failed AS failed_tasks,
-    CASE WHEN s.status IN ('failed', 'cancelled') THEN s.remaining - s.failed ELSE 0 END AS cancelled,
+    s.expected - s.remaining - f.counted AS completed, s.failed AS failed_tasks,
+    CASE WHEN s.status IN ('failed', 'cancelled') THEN s.remaining - s.failed + f.counted ELSE 0 END AS cancelled,
     coalesce(o.processing, 0) AS processing, coalesce(o.pending_retry, 0) AS pending_retry,
     CASE WHEN s.status = 'processing' THEN greatest(s.remaining - coalesce(o.processing + o.pending_retry, 0), 0) ELSE 0 END AS queued,
     coalesce(o.running, 0) AS running, o.progress, o.progress_message, o.next_retry_at
 FROM app.stages s
+-- Under fail_fast a failure ends the stage without being counted off.
+CROSS JOIN LATERAL (SELECT CASE WHEN s.on_failure = 'fail_fast' THEN 0 ELSE s.failed END AS counted) f
 LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE q.worker IS NOT NULL) AS processing,
         count(*) FILTER (WHERE q.worker IS NULL AND q.failures > 0) AS pending_retry,
@@ -140,8 +142,8 @@ SELECT o.state, o.queue, o.stage, o.task_index, o.failures, o.worker, o.visible_
     CASE WHEN o.state = 'due' THEN (
         SELECT count(*) FROM (
             SELECT FROM app.queue b
-            WHERE b.queue = o.queue AND b.queue_id < o.queue_id AND b.worker IS NULL AND b.visible_at <= clock_timestamp()
-                AND (o.heavy OR NOT b.heavy)
+            WHERE b.queue = o.queue AND b.heavy = ANY (CASE WHEN o.heavy THEN ARRAY[false, true] ELSE ARRAY[false] END)
+                AND b.queue_id < o.queue_id AND b.worker IS NULL AND b.visible_at <= clock_timestamp()
             LIMIT 10000
         ) before
     ) ELSE 0 END AS ahead

@@ -66,8 +66,19 @@ SELECT event_type, event_status, count(*), min(created_at), max(created_at)
 FROM app.job_events WHERE job_key = %(job_key)s AND event_type <> 'task_completed'
 GROUP BY event_type, event_status
 UNION ALL
-SELECT 'task_completed', 'success', sum(s.expected - s.remaining), min(s.started_at), NULL
-FROM app.stages s WHERE s.job_key = %(job_key)s HAVING sum(s.expected - s.remaining) > 0
+SELECT 'task_completed', 'success', sum(c.completed), min(c.started_at), NULL
+FROM (
+    -- A run that retries another starts with copies of what had succeeded there, which has no events here.
+    SELECT s.expected - s.remaining - CASE WHEN s.on_failure = 'fail_fast' THEN 0 ELSE s.failed END
+        - CASE WHEN s.stage < r.stage THEN s.expected WHEN s.stage = r.stage THEN s.expected - r.reopened ELSE 0 END AS completed,
+        s.started_at
+    FROM app.stages s
+    LEFT JOIN (
+        SELECT e.stage, (e.event_data ->> 'reopened')::int AS reopened FROM app.job_events e
+        WHERE e.job_key = %(job_key)s AND e.task_index IS NULL AND e.event_type = 'job_created' AND e.event_data ? 'retry_of'
+    ) r ON true
+    WHERE s.job_key = %(job_key)s
+) c HAVING sum(c.completed) > 0
 ORDER BY 1, 2
 
 -- name: failures
