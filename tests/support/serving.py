@@ -75,7 +75,9 @@ class Catalogue:
             name,
         )
 
-    def cog(self, path: str, *, dtype: str = "uint16", bands: int = 1) -> dict:
+    def cog(
+        self, path: str, *, dtype: str = "uint16", bands: int = 1, crs: str = "EPSG:4326", bounds: tuple = BOUNDS
+    ) -> dict:
         """Store a 256x256 COG whose pixels rise from 0 in the first corner, and return its STAC asset."""
         name = BlobName(CONTAINER, path)
         scale = 255 if dtype == "uint8" else 4000
@@ -83,7 +85,7 @@ class Catalogue:
         pixels = np.stack([ramp if band % 2 == 0 else ramp.T for band in range(bands)])
         with rasterio.MemoryFile() as memory:
             profile = {"driver": "COG", "width": 256, "height": 256, "count": bands, "dtype": dtype}
-            with memory.open(**profile, crs="EPSG:4326", transform=from_bounds(*BOUNDS, 256, 256)) as target:
+            with memory.open(**profile, crs=crs, transform=from_bounds(*bounds, 256, 256)) as target:
                 target.write(pixels)
             self.storage.put(memory.read(), name)
         statistics = [{"minimum": int(band.min()), "maximum": int(band.max())} for band in pixels]

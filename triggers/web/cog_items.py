@@ -24,6 +24,7 @@ from infrastructure.postgres.queries import Queries
 from triggers.web import problems
 from triggers.web.edge import wanted_state
 from triggers.web.renders import DATA, cog_asset, default_parameters
+from triggers.web.scoped_reader import ScopedReader
 
 _SQL = Queries("serving")
 _ITEM = "geomachine.item"
@@ -112,6 +113,7 @@ class CogReader(SimpleSTACReader):
     """Reads an item's COGs. What GDAL opens comes from the stored href through the store, never from the caller."""
 
     storage: ClassVar[ObjectStorage]
+    reader: type[ScopedReader] = attr.ib(default=ScopedReader)
 
     @classmethod
     def of(cls, storage: ObjectStorage) -> type[CogReader]:
