@@ -14,6 +14,7 @@ import config
 from config import Settings
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
+from core.machine.broker import Desk
 from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
@@ -27,6 +28,7 @@ from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.timeline import JobHistory
+from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
@@ -42,6 +44,9 @@ class Runtime:
         self.worker_name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.pool: Pool = open_pool(settings.database, application=settings.app.name)
         self.storage: ObjectStorage = storage.from_settings(settings.storage, settings.app.home)
+        self.bus = (
+            ServiceBus(settings.service_bus, self.pool, self.log) if settings.queue.transport == "servicebus" else None
+        )
         self.machine = CoreMachine(
             Registry(JOBS, HANDLERS),
             PostgresJobStore(self.pool),
@@ -50,6 +55,7 @@ class Runtime:
             log=self.log,
             lease=settings.queue.lease_seconds,
             retry=RetryPolicy(settings.queue.retry_base_seconds, settings.queue.retry_max_seconds),
+            dispatch=self.bus.courier.call if self.bus else None,
         )
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
@@ -67,6 +73,11 @@ class Runtime:
         admin = Principal("admin", frozenset({Role.ADMIN}))
         return KeyRing({key.get_secret_value(): admin} if key else {})
 
+    def handle_message(self, body: str) -> bool:
+        """Process what one message of the broker names; False when it leads to nothing."""
+        assert self.bus is not None  # nobody else delivers
+        return Desk(self.machine, self.bus.mail).handle(body)
+
     @cached_property
     def tables(self) -> PostgresFeatureTables:
         """PostGIS feature tables; the Arrow behind them is loaded by the first task that needs one."""
@@ -77,6 +88,8 @@ class Runtime:
 
     def close(self) -> None:
         """Give every connection back."""
+        if self.bus is not None:
+            self.bus.close()
         self.pool.close()
 
 

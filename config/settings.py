@@ -30,6 +30,8 @@ class AppSettings(BaseSettings):
     mode: AppMode = Field(AppMode.STANDALONE, alias="APP_MODE")
     name: str = Field("geomachine", alias="APP_NAME")
     environment: str = Field("dev", alias="ENVIRONMENT")
+    azure_site: str | None = Field(None, alias="WEBSITE_SITE_NAME")
+    azure_container_app: str | None = Field(None, alias="CONTAINER_APP_NAME")
     log_level: str = Field("INFO", alias="LOG_LEVEL")
     home: Path = Field(Path(".local"), alias="GEOMACHINE_HOME")
 
@@ -40,8 +42,9 @@ class AppSettings(BaseSettings):
 
     @property
     def development(self) -> bool:
-        """True where test-only conveniences are allowed."""
-        return self.environment.lower() in ("dev", "development", "test")
+        """True where test-only conveniences are allowed; never where Azure says that it runs us."""
+        on_azure = self.azure_site or self.azure_container_app
+        return not on_azure and self.environment.lower() in ("dev", "development", "test")
 
 
 class DatabaseSettings(BaseSettings):
@@ -120,6 +123,40 @@ class QueueSettings(BaseSettings):
     retry_max_seconds: float = Field(300.0, alias="TASK_RETRY_MAX_DELAY", ge=0)
 
 
+class ServiceBusSettings(BaseSettings):
+    """Which Service Bus, and its queues. The Functions host reads the connection under the same names."""
+
+    model_config = _BASE
+
+    namespace: str | None = Field(None, alias="ServiceBusConnection__fullyQualifiedNamespace")
+    connection_string: SecretStr | None = Field(None, alias="ServiceBusConnection")
+    managed_identity_client_id: str | None = Field(None, alias="ServiceBusConnection__clientId")
+    jobs_queue: str = Field("geospatial-jobs", alias="SERVICE_BUS_JOBS_QUEUE")
+    raster_queue: str = Field("raster-tasks", alias="SERVICE_BUS_RASTER_QUEUE")
+    vector_queue: str = Field("vector-tasks", alias="SERVICE_BUS_VECTOR_QUEUE")
+    long_queue: str = Field("long-running-tasks", alias="SERVICE_BUS_LONG_RUNNING_QUEUE")
+    resend_seconds: float = Field(600.0, alias="SERVICE_BUS_RESEND_SECONDS", gt=0)
+    lock_renewal_seconds: float = Field(86400.0, alias="SERVICE_BUS_LOCK_RENEWAL_SECONDS", gt=0)
+    emulator_admin_port: int = Field(5300, alias="SERVICE_BUS_EMULATOR_ADMIN_PORT", ge=1, le=65535)
+
+    @model_validator(mode="after")
+    def _one_connection(self) -> ServiceBusSettings:
+        if self.namespace and self.connection_string:
+            raise ValueError(
+                "ServiceBusConnection contradicts ServiceBusConnection__fullyQualifiedNamespace: keep one."
+            )
+        names = (self.jobs_queue, self.raster_queue, self.vector_queue, self.long_queue)
+        if len({name.lower() for name in names}) != len(names):
+            raise ValueError("Two of the SERVICE_BUS_*_QUEUE settings name the same queue.")
+        return self
+
+    @property
+    def emulator(self) -> bool:
+        """True when the connection string is that of an emulator, without TLS and with a known key."""
+        text = self.connection_string.get_secret_value() if self.connection_string else ""
+        return "usedevelopmentemulator=true" in text.lower().replace(" ", "")
+
+
 class WorkerSettings(BaseSettings):
     """What one worker process takes and how much of the machine it may use."""
 
@@ -186,11 +223,25 @@ class Settings:
     database: DatabaseSettings
     storage: StorageSettings
     queue: QueueSettings
+    service_bus: ServiceBusSettings
     worker: WorkerSettings
     retention: RetentionSettings
     platform: PlatformSettings
     server: ServerSettings
     client: ClientSettings
+
+    def __post_init__(self) -> None:
+        bus = self.service_bus
+        if bus.emulator and not self.app.development:
+            raise ConfigurationError(
+                "ServiceBusConnection is that of an emulator (UseDevelopmentEmulator=true) outside development.",
+                hint="Set ServiceBusConnection__fullyQualifiedNamespace, or ENVIRONMENT=dev on a developer's machine.",
+            )
+        if self.queue.transport == "servicebus" and not (bus.namespace or bus.connection_string):
+            raise ConfigurationError(
+                "QUEUE_TRANSPORT=servicebus, and nothing says which Service Bus.",
+                hint="Set ServiceBusConnection__fullyQualifiedNamespace or ServiceBusConnection.",
+            )
 
 
 def load() -> Settings:
@@ -201,6 +252,7 @@ def load() -> Settings:
             database=DatabaseSettings(),
             storage=StorageSettings(),
             queue=QueueSettings(),
+            service_bus=ServiceBusSettings(),
             worker=WorkerSettings(),
             retention=RetentionSettings(),
             platform=PlatformSettings(),

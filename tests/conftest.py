@@ -14,6 +14,7 @@ from config import settings
 from infrastructure.embedded.cluster import Cluster
 from infrastructure.embedded.state import Mode
 from infrastructure.embedded.templates import Templates
+from tests.sb_emulator.fixture import Emulator
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -85,6 +86,13 @@ def empty_db(cluster: Cluster, templates: Templates) -> Iterator[str]:
         name = templates.empty()
         yield cluster.conninfo(name)
         templates.drop(name)
+
+
+@pytest.fixture(scope="session")
+def sb_emulator() -> Iterator[Emulator]:
+    """Azure Service Bus on free ports of this machine, without queues; its faults are for one test at a time."""
+    with Emulator() as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")

@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 import config
-from config import AppMode, Settings
+from config import AppMode, ServiceBusSettings, Settings
 from core.contracts.tasks import Queue
-from triggers.timers import TIMERS, Timer
+from triggers.timers import Timer, timers
 
 if TYPE_CHECKING:
     from composition import Runtime
 
 GetRuntime = Callable[[], "Runtime"]
 
-#: The queues a Function App works, and the app setting that holds the name of each in Service Bus.
-QUEUES: Mapping[Queue, str] = {
-    Queue.JOBS: "SERVICE_BUS_JOBS_QUEUE",
-    Queue.RASTER: "SERVICE_BUS_RASTER_QUEUE",
-    Queue.VECTOR: "SERVICE_BUS_VECTOR_QUEUE",
-}
+#: The queues a Function App works; hours-long work is for workers.
+QUEUES = (Queue.JOBS, Queue.RASTER, Queue.VECTOR)
 #: Prefix of the settings that say how to connect, as `ServiceBusConnection__fullyQualifiedNamespace`.
 CONNECTION = "ServiceBusConnection"
 
@@ -35,23 +31,29 @@ def register(app: func.AsgiFunctionApp, get_runtime: GetRuntime, settings: Setti
     """Add the triggers that the settings ask for; none where this process serves HTTP only."""
     if settings.app.mode is AppMode.PLATFORM:
         return
-    timers = list(TIMERS)
+    clock = list(timers(settings.queue.transport))
     if settings.queue.transport == "servicebus":
-        for queue, setting in QUEUES.items():
-            _add_queue(app, queue, setting, get_runtime)
+        names = _names(settings.service_bus)
+        for queue in QUEUES:
+            _add_queue(app, queue, names[queue], get_runtime)
     else:
-        timers.append(DRAIN)
-    for timer in timers:
+        clock.append(DRAIN)
+    for timer in clock:
         _add_timer(app, timer, get_runtime)
 
 
-def _add_queue(app: func.AsgiFunctionApp, queue: Queue, setting: str, get_runtime: GetRuntime) -> None:
+def _names(settings: ServiceBusSettings) -> Mapping[Queue, str]:
+    return {Queue.JOBS: settings.jobs_queue, Queue.RASTER: settings.raster_queue, Queue.VECTOR: settings.vector_queue}
+
+
+def _add_queue(app: func.AsgiFunctionApp, queue: Queue, name: str, get_runtime: GetRuntime) -> None:
     # Sync on purpose: the engine runs it on its thread pool, and GDAL never blocks the event loop.
     def deliver(message: func.ServiceBusMessage) -> None:
         """Returning settles the message; raising has it delivered again, and in the end dead-lettered."""
-        get_runtime().machine.handle_message(message.get_body().decode("utf-8", "replace"))
+        get_runtime().handle_message(message.get_body().decode("utf-8", "replace"))
 
-    trigger = app.service_bus_queue_trigger(arg_name="message", connection=CONNECTION, queue_name=f"%{setting}%")
+    # Resolved here, as for timers: a name that is not set means the default.
+    trigger = app.service_bus_queue_trigger(arg_name="message", connection=CONNECTION, queue_name=name)
     app.function_name(queue.value)(trigger(deliver))
 
 

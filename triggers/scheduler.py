@@ -12,7 +12,7 @@ from croniter import croniter
 import config
 from core.errors import GeomachineError
 from core.machine.machine import Log
-from triggers.timers import TIMERS, Timer
+from triggers.timers import Timer, timers
 
 if TYPE_CHECKING:
     from composition import Runtime
@@ -36,10 +36,11 @@ class Scheduler:
         self._thread.join(5)
 
     def _run(self) -> None:
-        due = {timer.name: _next(timer, datetime.now(UTC)) for timer in TIMERS}
+        clock = timers(self._get_runtime().settings.queue.transport)
+        due = {timer.name: _next(timer, datetime.now(UTC)) for timer in clock}
         while True:
             now = datetime.now(UTC)
-            for timer in TIMERS:
+            for timer in clock:
                 if due[timer.name] <= now:
                     due[timer.name] = _next(timer, now)
                     self._fire(timer)

@@ -40,9 +40,28 @@ def _leftovers(runtime: Runtime) -> int:
     return runtime.tables.drop_abandoned()
 
 
+def _dispatch(runtime: Runtime) -> int:
+    return runtime.bus.dispatcher.dispatch() if runtime.bus else 0
+
+
+def _dead_letters(runtime: Runtime) -> int:
+    return runtime.bus.dead_letters.drain() if runtime.bus else 0
+
+
 TIMERS: tuple[Timer, ...] = (
     Timer("sweep", "SWEEP_SCHEDULE", "0 * * * * *", _sweep),
     Timer("janitor", "JANITOR_SCHEDULE", "30 * * * * *", _janitor),
     Timer("retention", "RETENTION_SCHEDULE", "0 15 * * * *", _retention),
     Timer("leftovers", "LEFTOVERS_SCHEDULE", "0 */10 * * * *", _leftovers),
 )
+
+#: Only where a broker carries the work: what a process could not send itself, and what the broker gave up on.
+BROKER_TIMERS: tuple[Timer, ...] = (
+    Timer("dispatch", "DISPATCH_SCHEDULE", "*/10 * * * * *", _dispatch),
+    Timer("dead_letters", "DEAD_LETTERS_SCHEDULE", "30 * * * * *", _dead_letters),
+)
+
+
+def timers(transport: str) -> tuple[Timer, ...]:
+    """The timers of a system with this transport."""
+    return (*TIMERS, *BROKER_TIMERS) if transport == "servicebus" else TIMERS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -17,7 +16,6 @@ from core.contracts.outcomes import Done, Failed, Outcome, Suspended
 from core.errors import InvalidRequest, StaleAttempt, TransientError
 from core.machine import advance, attempts, identity
 from core.machine.attempts import Resources
-from core.machine.identity import TaskId
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.store import Accepted, Claimed, Finished, JobStore, JobToAdvance, NewJob, NextStep
@@ -61,6 +59,7 @@ class CoreMachine:
         retry: RetryPolicy | None = None,
         callbacks: Mapping[str, Callback] | None = None,
         randomness: random.Random | None = None,
+        dispatch: Callable[[], object] | None = None,
     ) -> None:
         self.registry = registry
         self.store = store
@@ -71,6 +70,7 @@ class CoreMachine:
         self._retry = retry or RetryPolicy()
         self._callbacks = dict(callbacks or {})
         self._random = randomness or random.Random()  # noqa: S311 - jitter, not secrets
+        self._dispatch = dispatch
 
     def prepare(
         self,
@@ -104,12 +104,20 @@ class CoreMachine:
     ) -> Submission:
         """Accept a job; the same work is accepted once, a failed one runs again."""
         job = self.prepare(job_type, parameters, submitted_by=submitted_by, correlation_id=correlation_id)
-        return Submission(job.job_id, self.store.submit(job))
+        submission = Submission(job.job_id, self.store.submit(job))
+        self.announce()
+        return submission
 
     def submit_all(self, jobs: Sequence[NewJob]) -> list[Submission]:
         """Accept several prepared jobs in one transaction, all or none."""
         accepted = self.store.submit_all(jobs)
+        self.announce()
         return [Submission(job.job_id, one) for job, one in zip(jobs, accepted, strict=True)]
+
+    def announce(self) -> None:
+        """Have open work told to the broker, where there is one. Called after each commit that may leave some."""
+        if self._dispatch is not None:
+            self._dispatch()
 
     def run(self, claimed: Claimed, stop: threading.Event) -> Outcome:
         """Run one claimed task's handler."""
@@ -123,6 +131,7 @@ class CoreMachine:
                 self._complete(Finished(claimed, outcome.output_json, duration), outcome)
             case Suspended():
                 self.store.release(self.worker, claimed)
+                self.announce()
                 self._log.info("task_interrupted", task_id=str(claimed.task_id), attempt=claimed.attempt)
             case Failed():
                 self._fail(claimed, outcome)
@@ -154,7 +163,9 @@ class CoreMachine:
         if not items:
             return []
         steps = [step for record in self.store.to_advance(items) if (step := self._plan(record)) is not None]
-        return self._write(steps, queues, limit) if steps else []
+        claimed = self._write(steps, queues, limit) if steps else []
+        self.announce()
+        return claimed
 
     def _plan(self, record: JobToAdvance) -> NextStep | None:
         """What follows; None, with the failure recorded, when nothing does."""
@@ -189,20 +200,6 @@ class CoreMachine:
             self._log.info("stage_advanced", job_id=step.claimed.job_id, stage=step.claimed.stage, worker=self.worker)
         return claimed
 
-    def handle_message(self, body: str) -> bool:
-        """Process what a broker's message names; False when there is nothing to do: done, unknown or held elsewhere."""
-        try:
-            task = TaskId.parse(str(json.loads(body)["task_id"]))
-        except (ValueError, KeyError, TypeError) as e:
-            raise InvalidRequest(
-                "The message has no task_id.", hint='Its body is {"task_id": ..., "attempt": ...}.'
-            ) from e
-        claimed = self.store.claim_one(self.worker, task, self.lease)
-        if claimed is None:
-            return False
-        self.process(claimed)
-        return True
-
     def drain(self, queues: Sequence[str], seconds: float) -> int:
         """Process due items one by one until none is left or the time is over; how many."""
         ends, count = time.monotonic() + seconds, 0
@@ -230,11 +227,16 @@ class CoreMachine:
                 self.store.side_effect_failed(effect, f"{type(e).__name__}: {e}", delay)
             else:
                 self.store.side_effect_delivered(effect)
+        if count:
+            self.announce()
         return count
 
     def mend(self) -> int:
         """Give stranded jobs their open work back and remove that of ended ones; how many."""
-        return self.store.mend(self.worker, 200)
+        count = self.store.mend(self.worker, 200)
+        if count:
+            self.announce()
+        return count
 
     def retain(self, archive_days: float, drop_days: float, seconds: float = 50.0) -> int:
         """Archive and drop old jobs, some at a time, until none is left or the time is over; how many."""
@@ -254,6 +256,7 @@ class CoreMachine:
             hint=failure.hint,
             delay=self._retry.delay(claimed.failures + 1, self._random),
         )
+        self.announce()
         self._log.warning(
             f"task_{decision}",
             task_id=str(claimed.task_id),

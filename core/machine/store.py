@@ -169,10 +169,6 @@ class JobStore(Protocol):
         """Complete what is done, then lease up to `limit` items for `lease` seconds."""
         ...
 
-    def claim_one(self, worker: str, task: TaskId, lease: float) -> Claimed | None:
-        """Lease the named item; None when it is done, leased, not due or unknown."""
-        ...
-
     def complete(
         self, worker: str, lease: float, finished: Finished, effects: Sequence[Effect]
     ) -> list[Claimed] | None:

@@ -180,4 +180,5 @@ class QueueEntry(Record):
     losses: NonNegative = 0
     escalated: bool = False
     worker: str | None = None
-    dispatched_at: AwareDatetime | None = None
+    dispatched_at: AwareDatetime | None = None  #: handed to the broker, for the attempt that comes next
+    dispatches: NonNegative = 0  #: how often, over all attempts

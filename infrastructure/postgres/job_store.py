@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from core.contracts.effects import Effect
 from core.errors import ErrorKind, StaleAttempt
-from core.machine.identity import TaskId
 from core.machine.store import (
     Accepted,
     Claimed,
@@ -72,18 +71,6 @@ class PostgresJobStore:
         }
         with connection(self._pool) as conn, conn.cursor(row_factory=class_row(Claimed)) as cursor:
             return cursor.execute(_SQL["step"], parameters, prepare=True).fetchall()
-
-    def claim_one(self, worker: str, task: TaskId, lease: float) -> Claimed | None:
-        """Lease the named item."""
-        parameters = {
-            "worker": worker,
-            "job_id": task.job_id,
-            "stage": task.stage,
-            "task_index": task.index,
-            "lease": lease,
-        }
-        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(Claimed)) as cursor:
-            return cursor.execute(_SQL["claim_one"], parameters).fetchone()
 
     def complete(
         self, worker: str, lease: float, finished: Finished, effects: Sequence[Effect]

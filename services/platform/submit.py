@@ -65,6 +65,7 @@ class PlatformService:
         record = _record(request, request_id, job.job_id, planned.data_type, blob, submitted_by)
         if not self._requests.accept(record, job, rerun=overwrite):
             return self.submit(request, submitted_by)  # another caller was first: answer from what he wrote
+        self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, created=True)
 
     def _check_size(self, blob: StoredBlob, data_type: DataType) -> None:

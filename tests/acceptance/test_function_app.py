@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,14 +13,19 @@ import httpx
 import psycopg
 import pytest
 
+from infrastructure.queues.administration import QueueAdministration
+from infrastructure.queues.connection import queue_names
+from tests.sb_emulator.fixture import Emulator
+from tests.support.bus import settings as bus_settings
 from tests.support.engine_server import EngineServer, engine_server
 from tests.support.functions_host import ROOT, needs_engine
-from triggers.timers import TIMERS
+from triggers.timers import BROKER_TIMERS, TIMERS
 
 pytestmark = [pytest.mark.engine, needs_engine]
 
 UNKNOWN_JOB = "0" * 64
 CLOCK = {timer.name for timer in TIMERS}
+BROKER_CLOCK = {timer.name for timer in BROKER_TIMERS}
 OPEN_WORK = """
     SELECT q.queue, j.job_id, q.stage, q.task_index FROM app.queue q JOIN app.jobs j USING (job_key)
     WHERE q.worker IS NULL ORDER BY q.queue_id
@@ -60,9 +66,21 @@ functions.register(app, composition.get_runtime, config.load())
 
 
 @pytest.fixture
-def broker(db: str, tmp_path: Path) -> Iterator[EngineServer]:
-    """The app as deployed, with Service Bus as the transport."""
-    with engine_server(db, tmp_path / "home", QUEUE_TRANSPORT="servicebus") as server:
+def broker(db: str, tmp_path: Path, sb_emulator: Emulator) -> Iterator[EngineServer]:
+    """The app as deployed, with Service Bus as the transport; the engine has no listener, so tests deliver by hand."""
+    bus = bus_settings(sb_emulator)
+    QueueAdministration(bus, queue_names(bus)).ensure()
+    environment = {
+        "QUEUE_TRANSPORT": "servicebus",
+        "ServiceBusConnection": sb_emulator.connection_string,
+        "ServiceBusConnection__fullyQualifiedNamespace": "",
+        "SERVICE_BUS_EMULATOR_ADMIN_PORT": str(bus.emulator_admin_port),
+        "SERVICE_BUS_JOBS_QUEUE": bus.jobs_queue,
+        "SERVICE_BUS_RASTER_QUEUE": bus.raster_queue,
+        "SERVICE_BUS_VECTOR_QUEUE": bus.vector_queue,
+        "SERVICE_BUS_LONG_RUNNING_QUEUE": bus.long_queue,
+    }
+    with engine_server(db, tmp_path / "home", **environment) as server:
         yield server
 
 
@@ -120,7 +138,14 @@ def deliver_everything(server: EngineServer) -> int:
 
 def test_the_app_indexes_without_problems(broker: EngineServer) -> None:
     assert broker.host.problems == []
-    assert set(broker.host.functions) == {"http", "geospatial-jobs", "raster-tasks", "vector-tasks", *CLOCK}
+    assert set(broker.host.functions) == {
+        "http",
+        "geospatial-jobs",
+        "raster-tasks",
+        "vector-tasks",
+        *CLOCK,
+        *BROKER_CLOCK,
+    }
 
 
 def test_a_wrong_setting_is_reported_as_a_problem(db: str, tmp_path: Path) -> None:
@@ -218,7 +243,7 @@ def test_an_advance_message_moves_a_job_on(broker: EngineServer) -> None:
     """The worker that finished the stage died before it advanced; its lease ended and the message came again."""
     job_id = submit_hello(broker, n=1)
     with psycopg.connect(broker.conninfo, autocommit=True) as conn:
-        claimed = "SELECT queue_id, attempt FROM app.claim_one('dead', %s, 1, 0, 60)"
+        claimed = "SELECT queue_id, attempt FROM app.claim_letters('dead', ARRAY[%s], ARRAY[1], ARRAY[0], 60)"
         queue_id, attempt = conn.execute(claimed, [job_id]).fetchone()
         greeted = json.dumps({"index": 0, "text": "hi"})
         conn.execute("SELECT app.complete_one('dead', 60, %s, %s, %s, 1)", [queue_id, attempt, greeted])
@@ -226,6 +251,16 @@ def test_an_advance_message_moves_a_job_on(broker: EngineServer) -> None:
         assert open_work(broker) == [("geospatial-jobs", message(job_id, 1, -1))]
         assert broker.host.fire("geospatial-jobs", message(job_id, 1, -1)).succeeded
         assert conn.execute("SELECT stage FROM app.jobs").fetchone() == (2,)
+
+
+def test_submitting_sends_the_messages_and_health_counts_them(broker: EngineServer, sb_emulator: Emulator) -> None:
+    submit_hello(broker, n=4)
+    ends = time.monotonic() + 30
+    counts: dict = {}
+    while not counts.get("vector") and time.monotonic() < ends:
+        queues = call(broker, "GET", "/api/health").json()["components"]["broker"]["queues"]
+        counts = {queue["name"].split("-")[0]: queue["active"] for queue in queues}
+    assert counts == {"jobs": 0, "raster": 0, "vector": 4, "long": 0}
 
 
 def test_a_message_delivered_twice_does_its_work_once(broker: EngineServer) -> None:
@@ -266,7 +301,7 @@ def test_a_message_that_names_no_task_goes_to_the_dead_letters(broker: EngineSer
 
 
 def test_every_timer_runs(broker: EngineServer) -> None:
-    for name in CLOCK:
+    for name in CLOCK | BROKER_CLOCK:
         outcome = broker.host.fire(name)
         assert outcome.succeeded, outcome.stack
 
@@ -274,7 +309,7 @@ def test_every_timer_runs(broker: EngineServer) -> None:
 def test_the_sweep_returns_the_work_of_a_dead_worker(broker: EngineServer) -> None:
     job_id = submit_hello(broker, n=1)
     with psycopg.connect(broker.conninfo, autocommit=True) as conn:
-        conn.execute("SELECT * FROM app.claim_one('dead', %s, 1, 0, 0.01)", [job_id])
+        conn.execute("SELECT * FROM app.claim_letters('dead', ARRAY[%s], ARRAY[1], ARRAY[0], 0.01)", [job_id])
         assert open_work(broker) == []
         assert broker.host.fire("sweep").succeeded
     assert open_work(broker) == [("vector-tasks", message(job_id, 1, 0))]

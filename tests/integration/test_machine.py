@@ -1,4 +1,3 @@
-import json
 import threading
 from collections.abc import Iterator
 
@@ -284,20 +283,6 @@ def test_a_callback_that_never_succeeds_ends_among_the_dead(pool: Pool) -> None:
         m.sweep()
     rows = query(pool, "SELECT attempts, dead_at IS NOT NULL, last_error FROM app.outbox")
     assert rows == [(10, True, "OSError: away for good")]
-
-
-@pytest.mark.parametrize(
-    "message", ['{"task_id": "%s-s1-0"}' % ("0" * 64), '{"task_id": "%s-s9-advance"}' % ("0" * 64)]
-)
-def test_a_message_about_nothing_is_settled_harmlessly(pool: Pool, message: str) -> None:
-    assert machine(pool).handle_message(message) is False
-
-
-def test_a_message_runs_its_task_once_however_often_it_comes(pool: Pool) -> None:
-    m = machine(pool)
-    made = m.submit("probe_light", {"name": "message", "widths": [1, 0, 0]})
-    body = json.dumps({"task_id": f"{made.job_id}-s1-0", "attempt": 1})
-    assert [m.handle_message(body) for _ in range(3)] == [True, False, False]
 
 
 def test_the_claim_reads_the_front_of_its_queue_through_the_index(pool: Pool) -> None:

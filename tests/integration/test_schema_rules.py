@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from core.schema.metadata import build_metadata
-from tests.support.schema_rows import JOB_ID, OTHER_JOB_ID, ROWS, insert, insert_parents
+from tests.support.schema_rows import OTHER_JOB_ID, ROWS, insert, insert_parents
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EARLIER = NOW - timedelta(days=1)

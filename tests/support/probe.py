@@ -131,8 +131,10 @@ def machine(
     lease: float = 30.0,
     callbacks: dict[str, Callable[[dict[str, JsonValue]], None]] | None = None,
     resources: Callable[[], Resources] = no_resources,
+    retry: RetryPolicy | None = None,
+    dispatch: Callable[[], object] | None = None,
 ) -> CoreMachine:
-    """A CoreMachine over the probe jobs, which retries at once."""
+    """A CoreMachine over the probe jobs, which retries at once unless told otherwise."""
     return CoreMachine(
         Registry(JOBS, HANDLERS),
         PostgresJobStore(pool),
@@ -140,6 +142,7 @@ def machine(
         worker=worker,
         log=Silent(),
         lease=lease,
-        retry=RetryPolicy(0, 0),
+        retry=retry or RetryPolicy(0, 0),
         callbacks=callbacks,
+        dispatch=dispatch,
     )

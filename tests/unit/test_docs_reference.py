@@ -14,10 +14,13 @@ from jobs.registry import JOBS
 from triggers import functions
 from triggers.cli.main import app as cli
 from triggers.http.errors import status_of
-from triggers.timers import TIMERS
+from triggers.timers import BROKER_TIMERS, TIMERS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+
+
+CLOCK = (*TIMERS, *BROKER_TIMERS, functions.DRAIN)
 
 
 def rows(page: str, columns: int) -> list[list[str]]:
@@ -62,17 +65,14 @@ def test_every_setting_is_listed_with_its_default() -> None:
 
 
 def test_no_setting_is_listed_that_nothing_reads() -> None:
-    timers = {timer.setting for timer in (*TIMERS, functions.DRAIN)}
-    host = {*functions.QUEUES.values(), f"{functions.CONNECTION}__fullyQualifiedNamespace"}
+    timers = {timer.setting for timer in CLOCK}
     listed = [row[0].strip("`") for row in rows("settings.md", 3)]
-    assert sorted(listed) == sorted({*fields(), *timers, *host})
+    assert sorted(listed) == sorted({*fields(), *timers})
 
 
 def test_timers_are_listed_with_their_schedules() -> None:
     listed = {row[0].strip("`"): row[1].strip("`") for row in rows("settings.md", 3)}
-    assert {t.setting: listed[t.setting] for t in (*TIMERS, functions.DRAIN)} == {
-        t.setting: t.schedule for t in (*TIMERS, functions.DRAIN)
-    }
+    assert {t.setting: listed[t.setting] for t in CLOCK} == {t.setting: t.schedule for t in CLOCK}
 
 
 def test_every_setting_says_what_it_means() -> None:
@@ -97,9 +97,11 @@ def test_no_error_is_listed_that_does_not_exist() -> None:
 def test_every_command_is_listed() -> None:
     text = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
     listed = {" ".join(words.split()[:2]) for words in re.findall(r"^\| `([^`]+)`", text, re.M)}
-    listed = {name if name.startswith("db ") else name.split()[0] for name in listed}
     top = get_command(cli).commands  # type: ignore[attr-defined]  # a Typer with commands is a group
-    commands = {name for name in top if name != "db"} | {f"db {name}" for name in top["db"].commands}
+    groups = {name: command.commands for name, command in top.items() if hasattr(command, "commands")}
+    listed = {name if name.split()[0] in groups else name.split()[0] for name in listed}
+    commands = {name for name in top if name not in groups}
+    commands |= {f"{group} {name}" for group, members in groups.items() for name in members}
     assert listed == commands | {"test", "lint"}, "`test` and `lint` are the launcher's"
 
 
@@ -108,7 +110,9 @@ def test_options_named_in_the_table_exist() -> None:
     top = get_command(cli).commands  # type: ignore[attr-defined]
     for words in re.findall(r"^\| `([^`]+)`", text, re.M):
         name, *rest = words.split()
-        command = top["db"].commands[rest[0]] if name == "db" else top.get(name)
+        command = top.get(name)
+        if hasattr(command, "commands"):
+            command = command.commands[rest[0]]
         if command is None:
             continue
         known = {option for parameter in command.params for option in parameter.opts}

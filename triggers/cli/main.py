@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import GeomachineError
-from triggers.cli import database, demo, following, jobs, local, processes, supervisor, uploads
+from triggers.cli import database, demo, following, jobs, local, processes, queues, supervisor, uploads
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database.app, name="db")
+app.add_typer(queues.app, name="queues")
 for command in (jobs.jobs, jobs.events, jobs.timeline, jobs.cancel, jobs.retry):
     app.command(rich_help_panel="Jobs")(command)
 app.command("serve", rich_help_panel="Processes")(processes.serve)

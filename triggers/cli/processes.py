@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
@@ -17,6 +17,10 @@ from infrastructure.embedded import system
 from infrastructure.embedded.system import Finding
 from triggers.cli import supervisor
 from triggers.cli.instance import ROOT, Instance
+
+if TYPE_CHECKING:
+    from composition import Runtime
+    from infrastructure.queues import ServiceBus
 
 Parent = Annotated[int | None, typer.Option(hidden=True)]
 Port = Annotated[int | None, typer.Option(min=1, max=65535)]
@@ -53,6 +57,9 @@ def worker(parent: Parent = None) -> None:
 
     settings = _prepared(parent)
     runtime = Runtime(settings)
+    if runtime.bus is not None:
+        _work_for_broker(runtime, runtime.bus)
+        return
     wakeups = Wakeups(conninfo(settings.database))
     loop = Worker(
         runtime.machine,
@@ -65,6 +72,22 @@ def worker(parent: Parent = None) -> None:
     _on_stop(loop.stop)
     loop.run()
     wakeups.close()
+    runtime.close()
+
+
+def _work_for_broker(runtime: Runtime, bus: ServiceBus) -> None:
+    from core.machine.broker import BrokerWorker
+
+    loop = BrokerWorker(
+        runtime.machine,
+        bus.mail,
+        lambda: bus.receiver([queue.value for queue in Queue]),
+        batch=runtime.settings.worker.batch,
+        poll=runtime.settings.worker.poll_seconds,
+        log=runtime.log,
+    )
+    _on_stop(loop.stop)
+    loop.run()
     runtime.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -44,6 +45,9 @@ def health(runtime: TheRuntime, _: Member, response: Response) -> dict[str, obje
         "storage": _check(lambda: _storage_answers(runtime)),
         "queue": _check(lambda: {"backlog": runtime.jobs.backlog(), "outbox": runtime.jobs.outbox_backlog()}),
     }
+    if runtime.bus is not None:
+        administration = runtime.bus.administration
+        components["broker"] = _check(lambda: {"queues": [asdict(counts) for counts in administration.counts()]})
     down = [name for name, state in components.items() if state["status"] != "healthy"]
     if down:
         response.status_code = 503

@@ -13,16 +13,6 @@ SELECT * FROM app.step(
     %(queue_ids)s::bigint[], %(attempts)s::int[], %(results)s::text[], %(durations)s::int[]
 )
 
--- name: claim_one
--- Lease the item a broker's message names.
-SELECT s.* FROM (
-    SELECT array_agg(c.queue_id) AS ids, array_agg(c.job_key) AS jobs, array_agg(c.stage) AS stages,
-        array_agg(c.task_index) AS indexes, array_agg(c.attempt) AS attempts, array_agg(c.failures) AS failures,
-        array_agg(c.max_failures) AS max, array_agg(c.heavy) AS heavy
-    FROM app.claim_one(%(worker)s, %(job_id)s, %(stage)s, %(task_index)s, %(lease)s) c
-) c, app.start_items(%(worker)s, c.ids, c.jobs, c.stages, c.indexes, c.attempts, c.failures, c.max, c.heavy) s
-WHERE c.ids IS NOT NULL
-
 -- name: complete_one
 -- Complete a heavy task in the open transaction; the advance item it leaves.
 SELECT * FROM app.complete_one(%(worker)s, %(lease)s, %(queue_id)s, %(attempt)s, %(result)s, %(duration)s)

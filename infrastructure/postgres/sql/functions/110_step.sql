@@ -111,19 +111,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- Lease the one item that a broker's message names; nothing when it is done, leased or not yet due.
-CREATE OR REPLACE FUNCTION app.claim_one(
-    p_worker text, p_job_id text, p_stage int, p_task_index int, p_lease double precision
-) RETURNS TABLE (queue_id bigint, job_key bigint, stage int, task_index int, attempt int, failures int, max_failures int, heavy boolean)
-LANGUAGE sql AS $$
-    UPDATE app.queue q SET worker = p_worker, attempt = q.attempt + 1,
-        visible_at = clock_timestamp() + p_lease * interval '1 second'
-    FROM app.jobs j
-    WHERE j.job_id = p_job_id AND j.superseded_at IS NULL AND q.job_key = j.job_key AND q.stage = p_stage
-        AND q.task_index = p_task_index AND q.worker IS NULL AND q.visible_at <= clock_timestamp()
-    RETURNING q.queue_id, q.job_key, q.stage, q.task_index, q.attempt, q.failures, q.max_failures, q.heavy;
-$$;
-
 -- What a claim leaves behind: heavy tasks show that they run and by whom; a job's first claim starts it.
 CREATE OR REPLACE FUNCTION app.mark_started(
     p_worker text, p_job_keys bigint[], p_stages int[], p_indexes int[], p_attempts int[], p_heavy boolean[]

@@ -1,0 +1,138 @@
+"""Do jobs run over Service Bus as they do over PostgreSQL: once, to the end, whatever happens to messages?"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.machine.broker import Desk
+from tests.support.bus import SLOW_RETRY, Bus, body, running
+
+UNKNOWN = "0" * 64
+
+
+def statuses(bus: Bus) -> list[str]:
+    return [row[0] for row in bus.query("SELECT status FROM app.jobs ORDER BY job_key")]
+
+
+def events(bus: Bus, kind: str) -> int:
+    return bus.query("SELECT count(*) FROM app.job_events WHERE event_type = %s", kind)[0][0]
+
+
+@pytest.mark.parametrize("kind", ["probe_light", "probe_heavy"])
+def test_two_workers_run_a_job_over_the_broker(bus: Bus, kind: str) -> None:
+    bus.machine().submit(kind, {"name": "a", "widths": [2, 30, 1]})
+    with running(bus.worker("w1"), bus.worker("w2")):
+        bus.wait_finished()
+    assert statuses(bus) == ["completed"]
+    assert events(bus, "task_completed") == 33
+    assert events(bus, "stage_started") == events(bus, "stage_completed") == 3
+    assert bus.query("SELECT count(*) FROM app.queue") == [(0,)]
+    for queue in bus.names:
+        assert (bus.stats(queue)["active"], bus.stats(queue)["dead_letter"]) == (0, 0)
+
+
+def test_light_tasks_come_in_batches_and_are_committed_together(bus: Bus) -> None:
+    bus.machine().submit("probe_light", {"name": "many", "widths": [60, 0, 0]})
+    bus.wait_sent()
+    with running(bus.worker()):
+        bus.wait_finished()
+    commits = bus.query("SELECT count(DISTINCT xmin::text) FROM app.tasks WHERE stage = 1")[0][0]
+    assert commits < 20
+    assert statuses(bus) == ["completed"]
+
+
+def test_messages_that_come_twice_or_in_another_order_change_nothing(bus: Bus) -> None:
+    made = bus.machine().submit("probe_light", {"name": "twice", "widths": [6, 3, 1]})
+    bus.wait_sent()
+    bus.send("vector-tasks", *(body(made.job_id, 1, i) for i in (5, 3, 0, 5, 5, 1)))
+    with running(bus.worker("w1"), bus.worker("w2")):
+        bus.wait_finished()
+        bus.send("vector-tasks", *(body(made.job_id, 1, i) for i in range(6)))
+        bus.wait(lambda: bus.stats("vector-tasks")["active"] == 0)
+    assert statuses(bus) == ["completed"]
+    assert events(bus, "task_completed") == 10
+    assert events(bus, "task_not_found") == 0
+
+
+def test_messages_about_nothing_are_settled_and_told_where_there_is_a_job(bus: Bus) -> None:
+    made = bus.machine().submit("probe_light", {"name": "unknown", "widths": [1, 0, 0]})
+    bus.send("vector-tasks", body(UNKNOWN), body(made.job_id, 1, 77), body(made.job_id, 9, "advance"))
+    with running(bus.worker()):
+        bus.wait_finished()
+        bus.wait(lambda: bus.stats("vector-tasks")["active"] == 0)
+    assert statuses(bus) == ["completed"]
+    told = bus.query("SELECT stage, task_index FROM app.job_events WHERE event_type = 'task_not_found' ORDER BY stage")
+    assert told == [(1, 77), (9, None)]
+    assert bus.stats("vector-tasks")["dead_letter"] == 0
+
+
+def test_a_message_that_is_not_ours_is_put_aside_at_once(bus: Bus) -> None:
+    bodies = ["not json", "[]", '{"task_id": 7}', b"\xff\xfe\x00"]
+    bus.send("vector-tasks", *bodies)
+    with running(bus.worker()):
+        bus.wait(lambda: bus.stats("vector-tasks")["dead_letter"] == len(bodies))
+    assert bus.stats("vector-tasks")["total_delivered"] == len(bodies)
+
+
+def test_a_retry_is_a_scheduled_message(bus: Bus) -> None:
+    machine = bus.machine(retry=SLOW_RETRY)
+    machine.submit("probe_light", {"name": "later", "behaviour": "transient once"})
+    with running(bus.worker(retry=SLOW_RETRY)):
+        bus.wait(lambda: bus.stats("vector-tasks")["scheduled"] == 1)
+        bus.wait_finished()
+    assert statuses(bus) == ["completed"]
+    [(attempt,)] = bus.query("SELECT attempt FROM app.tasks WHERE stage = 2 AND task_index = 0")
+    assert attempt == 2
+    [(waited,)] = bus.query(
+        "SELECT extract(epoch FROM max(created_at) FILTER (WHERE event_type = 'task_completed')"
+        " - max(created_at) FILTER (WHERE event_type = 'task_retrying'))"
+        " FROM app.job_events WHERE stage = 2 AND task_index = 0"
+    )
+    assert waited >= 1.5
+
+
+def test_a_message_that_comes_too_early_is_sent_again_for_its_time(bus: Bus) -> None:
+    made = bus.machine().submit("probe_light", {"name": "early", "widths": [1, 0, 0]})
+    bus.wait_sent()
+    bus.query("UPDATE app.queue SET visible_at = clock_timestamp() + interval '2 seconds' RETURNING 1")
+    assert Desk(bus.machine(), bus.service.mail).handle(body(made.job_id)) is False
+    assert bus.query("SELECT dispatched_at FROM app.queue") == [(None,)]
+    assert bus.service.dispatcher.dispatch() == 1
+    assert bus.stats("vector-tasks")["scheduled"] == 1
+    with running(bus.worker()):
+        bus.wait_finished()
+
+
+def test_a_second_heavy_task_is_given_back_and_not_hoarded(bus: Bus) -> None:
+    made = bus.machine().submit("probe_heavy", {"name": "hoard", "widths": [3, 0, 0]})
+    bus.wait_sent()
+    desk = Desk(bus.machine("greedy"), bus.service.mail)
+    from core.machine import messages
+
+    found = desk.claim([messages.read(body(made.job_id, 1, i)) for i in range(3)])
+    assert [str(f) if isinstance(f, str) else "claimed" for f in found] == ["claimed", "deferred", "deferred"]
+    sent = bus.query("SELECT dispatched_at IS NULL, worker FROM app.queue ORDER BY task_index")
+    assert sent == [(False, "greedy"), (True, None), (True, None)]
+
+
+def test_a_stopped_worker_gives_back_what_it_has_not_begun(bus: Bus) -> None:
+    bus.machine().submit("probe_light", {"name": "stopped", "widths": [40, 0, 0]})
+    bus.wait_sent()
+    worker = bus.worker("stopped")
+    with running(worker):
+        bus.wait(lambda: bus.query("SELECT count(*) FROM app.tasks WHERE status = 'completed'")[0][0] > 0)
+        worker.stop()
+    assert bus.query("SELECT count(*) FROM app.queue WHERE worker IS NOT NULL") == [(0,)]
+    with running(bus.worker("next")):
+        bus.wait_finished()
+    assert statuses(bus) == ["completed"]
+    assert events(bus, "task_completed") == 40
+
+
+def test_a_message_carries_its_task_its_attempt_and_an_id_of_its_own(bus: Bus) -> None:
+    made = bus.machine().submit("probe_light", {"name": "wire", "widths": [2, 0, 0]})
+    bus.wait_sent()
+    found = [json.loads(text) for text in bus.receive("vector-tasks")]
+    assert found == [{"task_id": f"{made.job_id}-s1-{i}", "attempt": 1} for i in (0, 1)]

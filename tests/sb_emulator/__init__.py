@@ -1,0 +1,1 @@
+"""A small Azure Service Bus over real AMQP 1.0, for tests. See README.md."""
