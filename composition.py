@@ -21,6 +21,7 @@ from core.machine.retries import RetryPolicy
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
+from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
@@ -62,6 +63,7 @@ class Runtime:
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
         self.operations = JobOperations(self.pool)
+        self.dead_letters = DeadLetters(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
         self.platform = PlatformService(self.machine, self.storage, self.requests, limits)

@@ -19,6 +19,7 @@ from infrastructure.postgres.pool import Connection, Pool, connection, transacti
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("operations")
+_LETTERS = Queries("dead_letters")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class JobOperations:
             accepted = submit_in(conn, again, rerun=True)
             if not accepted.created:
                 raise Conflict(f"Job {job.job_id} was run again by somebody else meanwhile.")
+            resolution = {"job_key": job.job_key, "by": by, "resolution": f"run {accepted.run}"}
+            conn.execute(_LETTERS["resolve_run"], resolution)
             tell(conn, accepted.job_key, "resubmitted", {"by": by, "run": job.run})
             return accepted
 

@@ -199,6 +199,12 @@ class JobReader:
             raise NotFound(f"There is no job {job_id!r}{'' if run is None else f' with a run {run}'}.")
         return found
 
+    def status_of(self, job_key: int) -> str | None:
+        """How one run is; None for a deleted one."""
+        with connection(self._pool) as conn:
+            row = conn.execute(_SQL["status_of"], {"job_key": job_key}).fetchone()
+        return str(row[0]) if row else None
+
     def asked_for(self, job_id: str, caller: str) -> bool:
         """True when the caller submitted a request that this job carries out, whoever was first to ask for the work."""
         with connection(self._pool) as conn:

@@ -30,6 +30,7 @@ CALLERS = {
     "ann": frozenset({Role.PARTNER}),
     "bob": frozenset({Role.PARTNER}),
     "rita": frozenset({Role.REVIEWER, Role.PARTNER}),
+    "rex": frozenset({Role.REVIEWER}),
     "ada": frozenset({Role.ADMIN}),
 }
 

@@ -76,7 +76,7 @@ def events(
             if len(found) >= limit:
                 break
     for event in found[::-1]:
-        console.print(_line(event), soft_wrap=True)
+        console.print(event_line(event), soft_wrap=True)
 
 
 def timeline(
@@ -157,13 +157,14 @@ def _show_failure(found: Json) -> None:
         console.print("Nothing failed.")
         return
     for event in cast("list[Json]", found["preceding_events"]):
-        console.print(_line(event), soft_wrap=True)
-    console.print(_line(cast("Json", found["failure_event"])), soft_wrap=True)
+        console.print(event_line(event), soft_wrap=True)
+    console.print(event_line(cast("Json", found["failure_event"])), soft_wrap=True)
     if last := cast("Json | None", found["last_successful_step"]):
-        console.print(Text("Last that went well: ").append(_line(last)), soft_wrap=True)
+        console.print(Text("Last that went well: ").append(event_line(last)), soft_wrap=True)
 
 
-def _line(event: Json) -> Text:
+def event_line(event: Json) -> Text:
+    """An event as a line."""
     style = {"failure": "red", "warning": "yellow", "success": "green"}.get(str(event["event_status"]), "")
     line = Text(f"{_clock(event['created_at'])} ").append(str(event["event_type"]), style=style)
     if event["task_index"] is not None:

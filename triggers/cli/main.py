@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import GeomachineError
-from triggers.cli import database, demo, following, jobs, local, processes, queues, supervisor, uploads
+from triggers.cli import database, dead_letters, demo, following, jobs, local, processes, queues, supervisor, uploads
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(database.app, name="db")
 app.add_typer(queues.app, name="queues")
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Jobs")
 for command in (jobs.jobs, jobs.events, jobs.timeline, jobs.cancel, jobs.retry):
     app.command(rich_help_panel="Jobs")(command)
 app.command("serve", rich_help_panel="Processes")(processes.serve)

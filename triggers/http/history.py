@@ -199,8 +199,13 @@ def failure(job: TheJob, runtime: TheRuntime) -> EventFailure:
 
 def event(view: EventView, job: JobView) -> Event:
     """An event as callers see it."""
+    return event_of(view, job.job_id)
+
+
+def event_of(view: EventView, job_id: str) -> Event:
+    """An event of the job of that id."""
     on_task = view.stage is not None and view.task_index is not None
-    task = str(TaskId(job.job_id, view.stage or 0, view.task_index or 0)) if on_task else None
+    task = str(TaskId(job_id, view.stage or 0, view.task_index or 0)) if on_task else None
     return Event(**vars(view), task_id=task)
 
 

@@ -5,6 +5,10 @@ SELECT job_key, job_id, run, job_type, parameters, status, stage, total_stages, 
 FROM app.jobs
 WHERE job_id = %(job_id)s AND CASE WHEN %(run)s::int IS NULL THEN superseded_at IS NULL ELSE run = %(run)s END
 
+-- name: status_of
+-- How one run is.
+SELECT status FROM app.jobs WHERE job_key = %(job_key)s
+
 -- name: asked_for
 -- Whether a caller submitted a request that this job carries out.
 SELECT EXISTS (SELECT FROM app.api_requests WHERE job_id = %(job_id)s AND submitted_by = %(caller)s)
