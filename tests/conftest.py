@@ -33,6 +33,16 @@ def _scrub_environment() -> None:
 _scrub_environment()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long and how far the searching tests look; a run of the whole suite looks a little."""
+    group = parser.getgroup("geomachine")
+    group.addoption(
+        "--machine-examples", type=int, help="random histories of the state machine test; 40, always the same"
+    )
+    group.addoption("--chaos-seconds", type=float, help="how long the chaos tests disturb the system, each; 20")
+    group.addoption("--chaos-seed", type=int, help="the seed of a chaos run to repeat; fixed when not given")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The tests' PostgreSQL, shared by all workers of a run and stopped when the run is gone, however it ended."""
