@@ -24,6 +24,13 @@ OWN_SYSTEM = {"operate-the-local-system"}
 #: What a page's commands must have shown, besides ending well.
 SHOWN = {
     "approve-and-publish": ('"app:published":true', "is approved and published", "is rejected"),
+    "find-out-why-a-job-failed": (
+        "INJECTED_FAILURE",
+        "Last that went well",
+        "run 3: completed 100%",
+        "is discarded",
+        '"job_deleted":true',
+    ),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
     "submit-a-raster-or-vector": ('"success":true', '"data_access"', "/collections/geo.gazetteer_places_v2"),
 }
@@ -86,6 +93,7 @@ def test_the_pages_that_newcomers_follow_are_executed() -> None:
     assert {p.stem for p in EXECUTED} >= {
         "submit-a-raster-or-vector",
         "approve-and-publish",
+        "find-out-why-a-job-failed",
         "operate-the-local-system",
     }
 

@@ -13,7 +13,7 @@ from core.errors import InvalidRequest
 from triggers.cli import local
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
-from triggers.cli.jobs import coloured, event_line
+from triggers.cli.jobs import coloured, event_line, whole
 
 app = typer.Typer(help="Look at what failed for good; run it again or let it go.", no_args_is_help=True)
 console = Console()
@@ -107,16 +107,16 @@ def _target(which: str | None, everything: bool) -> tuple[str, Json]:
 
 
 def _groups(groups: list[Json]) -> Table:
-    table = Table("fingerprint", "count", "jobs", "last seen", "error", "example")
+    table = Table(whole("fingerprint"), "count", "jobs", "last seen", "error", "example")
     for g in groups:
         error = Text(str(g["error_code"])).append(f" {g['error_message']}"[:120])
-        last = str(g["last_seen"])[:19]
+        last = str(g["last_seen"])[:16].replace("T", " ")
         table.add_row(str(g["fingerprint"]), str(g["count"]), str(g["jobs"]), last, error, str(g["example_id"]))
     return table
 
 
 def _letters(letters: list[Json]) -> Table:
-    table = Table("id", "state", "kind", "cause", "job", "task", "error")
+    table = Table(whole("id"), "state", "kind", "cause", whole("job"), "task", "error")
     for letter in letters:
         task = "" if letter["stage"] is None else f"s{letter['stage']}-{letter['task_index']}"
         table.add_row(

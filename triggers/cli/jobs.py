@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from core.errors import InvalidRequest, NotFound
@@ -21,7 +21,7 @@ console = Console()
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job_id, how it begins, or the request_id of a submission.")
 ]
-_WIDTH = 36
+_WIDTH = 28
 _COLOURS = {
     "completed": "green",
     "completed_with_errors": "yellow",
@@ -43,16 +43,16 @@ def jobs(
     asked = {"status": status and status.value, "job_type": job_type, "submitted_by": submitted_by}
     with local.connect(Instance()) as client:
         found = cast("list[Json]", client.get("/api/jobs", limit=limit, **_given(asked))["jobs"])
-    table = Table("job", "run", "type", "status", "stage", "by", "created", "error")
+    table = Table(whole("job"), "type", whole("status"), whole("stage"), "run", "by", whole("created"), "error")
     for job in found:
         table.add_row(
             str(job["job_id"])[:12],
-            str(job["run"]),
             str(job["job_type"]),
             coloured(str(job["status"])),
             f"{job['stage']}/{job['total_stages']}",
+            str(job["run"]),
             str(job["submitted_by"] or ""),
-            str(job["created_at"])[:19],
+            str(job["created_at"])[:16].replace("T", " "),
             str(job["error_code"] or ""),
         )
     console.print(table if found else "No jobs.")
@@ -133,6 +133,11 @@ def resolve(client: Client, text: str) -> str:
     return str(found[0]["job_id"])
 
 
+def whole(title: str) -> Column:
+    """A column that is not cut short: people copy what stands in it."""
+    return Column(title, no_wrap=True, min_width=len(title), overflow="fold")
+
+
 def coloured(status: str) -> Text:
     """A state in its colour."""
     return Text(status, style=_COLOURS.get(status, ""))
@@ -178,7 +183,7 @@ def event_line(event: Json) -> Text:
 
 
 def _stages(stages: list[Json], head: Json) -> Table:
-    table = Table("stage", "state", "when", "took", "done", "failed", box=None)
+    table = Table("stage", whole("state"), whole("when"), whole("took"), whole("done"), "failed", box=None)
     begin = _moment(head["created_at"])
     end = _moment(head["finished_at"]) if head["finished_at"] else datetime.now(UTC)
     for stage in stages:
@@ -200,7 +205,7 @@ def _noteworthy(task: Json) -> bool:
 
 
 def _tasks(tasks: list[Json]) -> Table:
-    table = Table("task", "state", "attempts", "worker", "about", box=None)
+    table = Table("task", whole("state"), "attempts", "worker", "about", box=None)
     for task in tasks:
         attempts = cast("list[Json]", task["attempts"])
         tried = Text(" ").join(coloured(str(a["outcome"])) for a in attempts)

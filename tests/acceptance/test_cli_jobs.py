@@ -1,0 +1,76 @@
+"""Jobs and dead letters on the command line, against a running system."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.system import System, environment
+
+_number = itertools.count()
+
+
+def run(system: System, *arguments: str) -> tuple[int, str]:
+    env = environment(system.conninfo, system.home, GEOMACHINE_URL=system.base_url, COLUMNS="90")
+    done = subprocess.run(
+        [sys.executable, "-m", "triggers.cli", *arguments], env=env, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def failed_job(system: System, n: int = 1) -> str:
+    body = {"n": n, "message": f"cli {next(_number)}", "failure_rate": 1}
+    with system.client() as client:
+        job = client.post("/api/jobs/submit/hello_world", json=body).json()["job_id"]
+        ends = time.monotonic() + 60
+        while client.get(f"/api/jobs/status/{job}").json()["status"] != "failed":
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+    return job
+
+
+@pytest.fixture
+def system(uvicorn_system: System) -> System:
+    return uvicorn_system
+
+
+def test_a_job_is_found_by_how_its_id_begins(system: System) -> None:
+    job = failed_job(system)
+    code, printed = run(system, "jobs", "--status", "failed", "--job-type", "hello_world")
+    assert code == 0
+    assert job[:12] in printed
+    code, printed = run(system, "events", job[:12], "--limit", "2")
+    assert code == 0, printed
+    assert [line.split()[1] for line in printed.splitlines()] == ["task_failed", "job_failed"]
+    code, printed = run(system, "timeline", "0" * 40)
+    assert (code, "NOT_FOUND" in printed) == (1, True)
+
+
+def test_an_ended_job_cannot_be_cancelled_and_a_failed_one_can_be_retried(system: System) -> None:
+    job = failed_job(system)
+    code, printed = run(system, "cancel", job, "--reason", "too late")
+    assert (code, "failed already" in printed) == (1, True)
+    code, printed = run(system, "retry", job)
+    assert (code, "Run 2 starts" in printed) == (0, True)
+
+
+def test_letters_are_redriven_and_discarded_by_the_fingerprint_that_the_list_shows(system: System) -> None:
+    failed_job(system)
+    code, printed = run(system, "dead-letters", "list", "--error-code", "INJECTED_FAILURE")
+    assert code == 0
+    [fingerprint] = set(re.findall(r"\b[0-9a-f]{32}\b", printed))
+    assert run(system, "dead-letters", "redrive")[0] == 1
+    code, printed = run(system, "dead-letters", "redrive", fingerprint)
+    assert "run again." in printed
+    assert run(system, "dead-letters", "discard", "--all")[0] == 2  # the reason is required
+    failed_job(system)
+    code, printed = run(system, "dead-letters", "discard", fingerprint, "--reason", "tests")
+    assert code == 0
+    assert re.search(r"[1-9]\d* discarded\.", printed)
+    code, printed = run(system, "dead-letters", "list", "--each", "--state", "discarded")
+    assert "discarded" in printed
