@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, InvalidRequest, NotFound
 from core.models.dead_letters import DeadLetter, DeadLetterCause, DeadLetterKind, DeadLetterState
 from infrastructure.postgres.job_operations import tell
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
@@ -110,7 +111,10 @@ class DeadLetters:
             if now.payload != letter.payload:
                 raise Conflict(f"Dead letter {now.dead_letter_id} was edited meanwhile.", hint="Read it again.")
             values = {"dead_letter_id": letter.dead_letter_id, "payload": json.dumps(dict(payload))}
-            conn.execute(_SQL["edit"], values)
+            try:
+                conn.execute(_SQL["edit"], values)
+            except psycopg.DataError as e:
+                raise InvalidRequest(f"The parameters cannot be stored: {str(e).splitlines()[0]}.") from e
             changed = sorted(k for k in {**payload, **now.payload} if payload.get(k) != now.payload.get(k))
             _tell(conn, now, "dead_letter_edited", {"by": by, "changed": cast("JsonValue", changed)})
             return _one(conn, "letter", letter.dead_letter_id)

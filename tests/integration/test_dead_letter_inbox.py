@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -78,6 +80,8 @@ def test_a_mended_letter_runs_again_to_success_and_its_job_remembers_who(api: Ap
     assert (wrong.status_code, wrong.json()["code"]) == (400, "VALIDATION_ERROR")
     assert "behaviour" in wrong.json()["error"]
     assert "colour" in wrong.json()["error"]
+    for text in ("\0", "\ud800"):
+        assert api.of("ada").patch(path, content=json.dumps({"parameters": {"key": text}})).status_code == 400
     mended = api.of("ada").patch(path, json={"parameters": {"behaviour": "done"}})
     assert mended.json()["dead_letter"]["payload"] == {"key": "key-0", "behaviour": "done"}
     answer = post(api, f"/{letter['dead_letter_id']}/redrive")
@@ -136,7 +140,7 @@ def test_letters_are_discarded_only_with_a_reason(api: Api) -> None:
     job = dead(api, "one")
     dead(api, "two")
     number = letters(api)[-1]["dead_letter_id"]
-    for body in (None, {}, {"reason": " "}):
+    for body in (None, {}, {"reason": " "}, {"reason": "\0"}):
         assert post(api, f"/{number}/discard", body).status_code == 400
     answer = post(api, f"/{number}/discard", {"reason": "a test file"}).json()["dead_letter"]
     assert (answer["state"], answer["resolved_by"], answer["resolution"]) == ("discarded", "ada", "a test file")

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.api import Api, write_event
+from triggers.http.paging import cursor
 
 
 def pages(api: Api, path: str, key: str, **query: object) -> list[dict]:
@@ -272,6 +273,10 @@ def test_a_partner_sees_only_his_own_jobs(api: Api) -> None:
         ("/api/jobs", {"status": "done"}),
         ("/api/jobs", {"created_after": "yesterday"}),
         ("/api/jobs", {"limit": 501}),
+        ("/api/jobs", {"job_type": "a\0b"}),
+        ("/api/jobs", {"submitted_by": "\0"}),
+        ("/api/platform/status", {"dataset_id": "\0"}),
+        ("/api/jobs/{job}/tasks", {"worker": "\0"}),
         ("/api/jobs/{job}/events", {"limit": 0}),
         ("/api/jobs/{job}/events", {"event_type": "party"}),
         ("/api/jobs/{job}/events", {"cursor": "WyJ0YXNrcyIsMSwyXQ"}),
@@ -288,8 +293,23 @@ def test_a_wrong_filter_or_cursor_is_refused_by_name(api: Api, path: str, query:
     assert next(iter(query)) in answer.json()["error"]
 
 
+def test_an_id_with_nul_names_no_request(api: Api) -> None:
+    assert api.of("ada").get("/api/platform/status/a%00b").status_code == 404
+
+
+def test_a_forged_cursor_is_only_another_place_to_start(api: Api) -> None:
+    job = api.submit(name="forged")
+    for path, kind, numbers in (
+        ("/api/jobs", "jobs", [(1 << 63) - 1, -1]),
+        ("/api/jobs", "jobs", [-((1 << 63) - 1), 1 << 62]),
+        (f"/api/jobs/{job}/events", "events-asc", [-((1 << 63) - 1)]),
+        (f"/api/jobs/{job}/tasks", "tasks", [1 << 62, 0]),
+    ):
+        assert api.of("ada").get(path, params={"cursor": cursor(kind, *numbers)}).status_code == 200
+
+
 def test_a_wrong_job_id_is_not_found(api: Api) -> None:
-    for job in ("0" * 64, "nonsense", "'; DROP TABLE app.jobs"):
+    for job in ("0" * 64, "nonsense", "'; DROP TABLE app.jobs", "a%00b", "A" * 64):
         for path in ("events", "events/failure", "timeline", "tasks", "runs"):
             answer = api.of("ada").get(f"/api/jobs/{job}/{path}")
             assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")

@@ -14,7 +14,7 @@ from infrastructure.postgres.dead_letters import LetterFilter
 from services.jobs.letters import mended
 from triggers.http.access import TheRuntime
 from triggers.http.history import Event, event_of
-from triggers.http.paging import Cursor, Limit, cursor, position
+from triggers.http.paging import Cursor, Limit, Prose, Word, cursor, position
 from triggers.http.scope import Admin
 
 router = APIRouter(prefix="/api/admin/dead-letters", tags=["dead letters"])
@@ -22,7 +22,6 @@ _LETTERS, _GROUPS = "dead-letters", "dead-letter-groups"
 _MOST = 1000
 
 Number = Annotated[int, Path(alias="id", ge=1, lt=1 << 63)]
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Fingerprint = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
 
@@ -88,8 +87,8 @@ class Which(BaseModel):
     all: bool = False
     kind: DeadLetterKind | None = None
     cause: DeadLetterCause | None = None
-    error_code: str | None = None
-    job_type: str | None = None
+    error_code: Word | None = None
+    job_type: Word | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Which:
@@ -105,7 +104,7 @@ class Which(BaseModel):
 class WhichToDiscard(Which):
     """Those to let go, and why."""
 
-    reason: Reason
+    reason: Prose
 
 
 class Discard(BaseModel):
@@ -113,7 +112,7 @@ class Discard(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Reason
+    reason: Prose
 
 
 class LetterAnswer(BaseModel):
@@ -138,8 +137,8 @@ def asked(
     state: Annotated[StateFilter, Query(description="Which decision.")] = StateFilter.OPEN,
     kind: DeadLetterKind | None = None,
     cause: DeadLetterCause | None = None,
-    error_code: Annotated[str | None, Query(max_length=100)] = None,
-    job_type: Annotated[str | None, Query(max_length=200)] = None,
+    error_code: Word | None = None,
+    job_type: Word | None = None,
     fingerprint: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
 ) -> LetterFilter:
     """The letters a list is about."""

@@ -13,7 +13,7 @@ from infrastructure.postgres.job_reader import JobFilter, TaskFilter, TaskState
 from triggers.http import views
 from triggers.http.access import TheRuntime
 from triggers.http.history import StageNumber
-from triggers.http.paging import Cursor, Limit, cursor, position
+from triggers.http.paging import Cursor, Limit, Word, cursor, position
 from triggers.http.scope import Admin, Partner, TheJob, sees_everything, standing
 from triggers.http.timeline import task_cursor, task_position
 
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 _JOBS = "jobs"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)  # what PostgreSQL counts in
+_AGES = 1 << 57  # microseconds of 4,500 years: a forged cursor stays a date
 
 
 @router.post("/submit/{job_type}", status_code=202)
@@ -111,8 +112,8 @@ def jobs(
     limit: Limit = 50,
     after: Cursor = None,
     status: JobStatus | None = None,
-    job_type: Annotated[str | None, Query(max_length=200)] = None,
-    submitted_by: Annotated[str | None, Query(max_length=200)] = None,
+    job_type: Word | None = None,
+    submitted_by: Word | None = None,
     created_after: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
     created_before: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
     q: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$", description="How the job_id begins.")] = None,
@@ -123,7 +124,7 @@ def jobs(
             return JobPage(count=0, jobs=[], next_cursor=None)
         submitted_by = caller.name
     found = position(_JOBS, after, 2)
-    before = (_EPOCH + timedelta(microseconds=found[0]), found[1]) if found else None
+    before = (_EPOCH + timedelta(microseconds=found[0] % _AGES), found[1]) if found else None
     wanted = JobFilter(status, job_type, submitted_by, created_after, created_before, q, before)
     rows = runtime.jobs.jobs(wanted, limit)
     more = len(rows) == limit
@@ -150,8 +151,8 @@ def tasks(
     after: Cursor = None,
     status: TaskState | None = None,
     stage: StageNumber = None,
-    worker: Annotated[str | None, Query(max_length=200)] = None,
-    error_code: Annotated[str | None, Query(max_length=100)] = None,
+    worker: Word | None = None,
+    error_code: Word | None = None,
 ) -> TaskPage:
     """Tasks in order of stage and index, a page at a time."""
     wanted = TaskFilter(status, stage, worker, error_code, task_position(after))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from composition import Runtime
 from core.contracts.cleanup import Artifacts, Rows
@@ -15,10 +15,10 @@ from infrastructure.postgres.job_reader import JobView
 from services.jobs.cleanup import Deleted, delete_blobs
 from triggers.http.access import TheRuntime
 from triggers.http.auth import Principal
+from triggers.http.paging import Prose
 from triggers.http.scope import OwnJob, Partner
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 _NO_REASON = "no reason given"
 
 

@@ -8,9 +8,14 @@ import json
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import StringConstraints
 
 from core.errors import InvalidRequest
 
+#: What PostgreSQL can hold: text without NUL.
+PLAIN = r"^[^\x00]*$"
+Word = Annotated[str, StringConstraints(max_length=200, pattern=PLAIN)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=PLAIN)]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 Cursor = Annotated[str | None, Query(alias="cursor", max_length=200, description="`next_cursor` of the page before.")]
 

@@ -14,6 +14,7 @@ from infrastructure.postgres.job_reader import JobView
 from services.platform.access import data_access
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime
+from triggers.http.paging import Word
 from triggers.http.scope import Partner, sees_everything, standing
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
@@ -56,7 +57,7 @@ def submit(
 @router.get("/status/{id}")
 def status(id: str, runtime: TheRuntime, base: BaseUrl, caller: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
     """How a request is; the id is a request_id or a job_id."""
-    known = runtime.requests.find(id) or runtime.requests.find_by_job(id)
+    known = (runtime.requests.find(id) or runtime.requests.find_by_job(id)) if "\0" not in id else None
     if known is None or not (sees_everything(caller) or known.request.submitted_by == caller.name):
         raise NotFound(f"No Platform request found for ID: {id}", hint="ID can be either a request_id or job_id")
     job = runtime.jobs.job(known.request.job_id)
@@ -89,7 +90,7 @@ def statuses(
     runtime: TheRuntime,
     caller: Partner,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    dataset_id: str | None = None,
+    dataset_id: Word | None = None,
 ) -> dict[str, object]:
     """The newest requests; a partner's own."""
     owner = None if sees_everything(caller) else caller.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from services.jobs.situation import situation
 from triggers.http.access import TheRuntime
 from triggers.http.auth import Principal, Role, require
 
+_JOB_ID = re.compile("[0-9a-f]{64}")
 Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
 Admin = Annotated[Principal, Depends(require())]
 Run = Annotated[int | None, Query(ge=1, description="Which time the work was processed; the newest without it.")]
@@ -28,6 +30,8 @@ def sees_everything(caller: Principal) -> bool:
 
 def visible_job(runtime: Runtime, job_id: str, caller: Principal, run: int | None = None) -> JobView:
     """The job, if the caller may see it. Raises NotFound, also for a job of somebody else."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise NotFound(f"There is no job {job_id[:100]!r}.", hint="A job_id has 64 hex digits.")
     job = runtime.jobs.job(job_id, run)
     mine = job.submitted_by == caller.name or sees_everything(caller)
     if not mine and not runtime.jobs.asked_for(job_id, caller.name):

@@ -3,7 +3,7 @@
 -- appear behind a later one; a page that ended there would miss it. Writers of events hold this lock until they commit.
 SELECT least(min(a.xact_start), clock_timestamp())
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.relation = 'app.job_events'::regclass AND l.mode = 'RowExclusiveLock'
+WHERE l.relation = 'app.job_events'::regclass AND l.mode = 'RowExclusiveLock' AND a.datname = current_database()
 
 -- name: events
 -- Events of a job; the conditions are the events_* blocks asked for.
