@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, Field
 
 from core.models.record import BigInt, Json, NonNegative, Record
-from core.schema.table import Column, ForeignKey, Index, Table
+from core.schema.table import Column, Index, Table
 
 
 class JobEventType(StrEnum):
@@ -50,7 +50,7 @@ class JobEventStatus(StrEnum):
 
 
 class JobEvent(Record):
-    """One event, written in the transaction that made it true."""
+    """One event, written in the transaction that made it true. A trigger checks that its job exists."""
 
     __table__: ClassVar[Table] = Table(
         name="job_events",
@@ -65,7 +65,6 @@ class JobEvent(Record):
             ),
             Index(("created_at",), method="brin"),
         ),
-        foreign_keys=(ForeignKey(("job_key",), "app.jobs", ("job_key",), on_delete="CASCADE"),),
     )
 
     event_id: Annotated[int, Column(sql_type="bigint", identity=True)]

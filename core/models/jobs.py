@@ -112,13 +112,13 @@ class TaskRecord(Record):
     """One task. Written when a heavy attempt starts and when the task ends, so no index holds what changes.
 
     That keys are distinct within a stage is checked where stages are planned: an index for it costs a third of the
-    write-ahead log of a task, and misleads the planner, which then looks tasks up by two of its three columns.
+    write-ahead log of a task, and misleads the planner, which then looks tasks up by two of its three columns. That
+    they belong to a stage is the rule of a trigger, which checks a statement and not each row.
     """
 
     __table__: ClassVar[Table] = Table(
         name="tasks",
         primary_key=("job_key", "stage", "task_index"),
-        foreign_keys=(ForeignKey(("job_key", "stage"), "app.stages", ("job_key", "stage"), on_delete="CASCADE"),),
         checks=(
             Check("finished_iff_terminal", f"({_TASK_ENDS}) = (finished_at IS NOT NULL)"),
             Check("completed_iff_result", "(status = 'completed') = (result IS NOT NULL)"),

@@ -29,9 +29,10 @@ MENDED: Mapping[str, Damage] = {
             (Kind.CONSTRAINT, "app.queue.uq_queue_job_key_stage_task_index"),
         ),
         "ALTER TABLE app.queue DROP CONSTRAINT pk_queue": ((Kind.CONSTRAINT, "app.queue.pk_queue"),),
-        "ALTER TABLE app.tasks DROP CONSTRAINT fk_tasks_job_key_stage": (
-            (Kind.CONSTRAINT, "app.tasks.fk_tasks_job_key_stage"),
+        "ALTER TABLE app.stages DROP CONSTRAINT fk_stages_job_key": (
+            (Kind.CONSTRAINT, "app.stages.fk_stages_job_key"),
         ),
+        "DROP TRIGGER belongs_to_stage ON app.tasks": ((Kind.TRIGGER, "app.tasks.belongs_to_stage"),),
         "ALTER TABLE app.queue RESET (fillfactor)": ((Kind.STORAGE, "app.queue.fillfactor"),),
         "ALTER TABLE app.queue SET (autovacuum_vacuum_scale_factor = 0.5)": (
             (Kind.STORAGE, "app.queue.autovacuum_vacuum_scale_factor"),
@@ -96,10 +97,8 @@ LEFT: Mapping[str, Damage] = {
         ),
         "ALTER TABLE app.jobs DROP CONSTRAINT ck_jobs_stage, "
         "ADD CONSTRAINT ck_jobs_stage CHECK (stage >= 0) NOT VALID": ((Kind.CONSTRAINT, "app.jobs.ck_jobs_stage"),),
-        "ALTER TABLE app.tasks DROP CONSTRAINT fk_tasks_job_key_stage, ADD CONSTRAINT fk_tasks_job_key_stage "
-        "FOREIGN KEY (job_key, stage) REFERENCES app.stages (job_key, stage)": (
-            (Kind.CONSTRAINT, "app.tasks.fk_tasks_job_key_stage"),
-        ),
+        "ALTER TABLE app.stages DROP CONSTRAINT fk_stages_job_key, ADD CONSTRAINT fk_stages_job_key "
+        "FOREIGN KEY (job_key) REFERENCES app.jobs (job_key)": ((Kind.CONSTRAINT, "app.stages.fk_stages_job_key"),),
         "ALTER TABLE app.queue DROP CONSTRAINT uq_queue_job_key_stage_task_index, "
         "ADD CONSTRAINT uq_queue_job_key_stage_task_index UNIQUE (job_key, task_index, stage, worker)": (
             (Kind.CONSTRAINT, "app.queue.uq_queue_job_key_stage_task_index"),

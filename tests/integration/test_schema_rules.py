@@ -55,6 +55,7 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_queue_attempt": ("app.queue", {"attempt": -1}),
     "ck_queue_failures": ("app.queue", {"failures": -1}),
     "ck_queue_max_failures": ("app.queue", {"max_failures": 0}),
+    "ck_queue_dispatches": ("app.queue", {"dispatches": -1}),
     "ck_queue_losses": ("app.queue", {"losses": -1}),
     "ck_dead_letters_fingerprint": ("app.dead_letters", {"fingerprint": "x"}),
     "ck_dead_letters_stage": ("app.dead_letters", {"stage": 0}),

@@ -40,13 +40,14 @@ BEGIN
         SELECT o.queue, o.job_key, o.stage, o.position - 1, o.heavy, o.max_failures FROM owned o;
     END IF;
     INSERT INTO app.job_events (job_key, stage, event_type, event_status, event_data)
-    SELECT n.job_key, n.stage, 'stage_started'::app.job_event_type, 'success'::app.job_event_status,
-        jsonb_build_object('name', n.name, 'tasks', n.tasks, 'queue', n.queue)
-    FROM unnest(p_stages) n
-    UNION ALL
-    SELECT n.job_key, n.stage, 'stage_completed', 'success', '{}' FROM unnest(p_stages) n WHERE n.tasks = 0;
-    INSERT INTO app.queue (queue, job_key, stage, task_index, heavy, max_failures)
-    SELECT 'geospatial-jobs', n.job_key, n.stage, -1, false, 10 FROM unnest(p_stages) n WHERE n.tasks = 0;
+    SELECT n.job_key, n.stage, 'stage_started', 'success', jsonb_build_object('name', n.name, 'tasks', n.tasks, 'queue', n.queue)
+    FROM unnest(p_stages) n;
+    IF EXISTS (SELECT 1 FROM unnest(p_stages) n WHERE n.tasks = 0) THEN
+        INSERT INTO app.job_events (job_key, stage, event_type, event_status)
+        SELECT n.job_key, n.stage, 'stage_completed', 'success' FROM unnest(p_stages) n WHERE n.tasks = 0;
+        INSERT INTO app.queue (queue, job_key, stage, task_index, heavy, max_failures)
+        SELECT 'geospatial-jobs', n.job_key, n.stage, -1, false, 10 FROM unnest(p_stages) n WHERE n.tasks = 0;
+    END IF;
     -- A lone light task is claimed next by the worker that made it; waking the others would only make them collide.
     PERFORM pg_notify('geomachine_work', w.queue)
     FROM (SELECT DISTINCT n.queue FROM unnest(p_stages) n WHERE n.tasks <> 1 OR n.heavy OR n.stage = 1) w;

@@ -97,7 +97,9 @@ BEGIN
     IF cardinality(v_ends) > 0 THEN
         PERFORM app.finish_jobs(p_worker, v_ends);
     END IF;
-    IF p_limit > 0 THEN
-        RETURN QUERY SELECT * FROM app.claim_items(p_worker, p_queues, p_limit, p_lease);
+    IF p_limit > 0 AND cardinality(v_stages) > 0 THEN
+        -- Only where something has just been put; the next step looks everywhere.
+        RETURN QUERY SELECT * FROM app.claim_items(
+            p_worker, ARRAY(SELECT q FROM unnest(p_queues) q WHERE q = ANY (SELECT n.queue FROM unnest(v_stages) n)), p_limit, p_lease);
     END IF;
 END $$;
