@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 
 import structlog
@@ -75,10 +76,10 @@ class Runtime:
         admin = Principal("admin", frozenset({Role.ADMIN}))
         return KeyRing({key.get_secret_value(): admin} if key else {})
 
-    def handle_message(self, body: str) -> bool:
-        """Process what one message of the broker names; False when it leads to nothing."""
+    def desk(self, queues: Sequence[str]) -> Desk:
+        """Where messages of these queues become claims."""
         assert self.bus is not None  # nobody else delivers
-        return Desk(self.machine, self.bus.mail).handle(body)
+        return Desk(self.machine, self.bus.mail, queues)
 
     @cached_property
     def tables(self) -> PostgresFeatureTables:

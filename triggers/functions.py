@@ -50,7 +50,7 @@ def _add_queue(app: func.AsgiFunctionApp, queue: Queue, name: str, get_runtime: 
     # Sync on purpose: the engine runs it on its thread pool, and GDAL never blocks the event loop.
     def deliver(message: func.ServiceBusMessage) -> None:
         """Returning settles the message; raising has it delivered again, and in the end dead-lettered."""
-        get_runtime().handle_message(message.get_body().decode("utf-8", "replace"))
+        get_runtime().desk(QUEUES).handle(message.get_body().decode("utf-8", "replace"))
 
     # Resolved here, as for timers: a name that is not set means the default.
     trigger = app.service_bus_queue_trigger(arg_name="message", connection=CONNECTION, queue_name=name)

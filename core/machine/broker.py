@@ -33,6 +33,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"  #: no such item
     EARLY = "early"  #: not due yet; it will be sent again
     DEFERRED = "deferred"  #: a second heavy one, given back to be sent to others
+    ELSEWHERE = "elsewhere"  #: moved to a queue that this process does not serve
     BUSY = "busy"  #: somebody writes the row just now: ask again
 
 
@@ -72,25 +73,29 @@ class Receiver(Protocol):
 class Mail(Protocol):
     """What messages name, in the database."""
 
-    def claim(self, worker: str, tasks: Sequence[TaskId], lease: float) -> list[Claimed | Fate]:
-        """Lease the items, in this order; of heavy ones at most one."""
+    def claim(self, worker: str, queues: Sequence[str], tasks: Sequence[TaskId], lease: float) -> list[Claimed | Fate]:
+        """Lease the items that are in one of these queues, in this order; of heavy ones at most one."""
         ...
 
 
 class Desk:
     """From message bodies to claims."""
 
-    def __init__(self, machine: CoreMachine, mail: Mail) -> None:
+    def __init__(self, machine: CoreMachine, mail: Mail, queues: Sequence[str]) -> None:
         self._machine = machine
         self._mail = mail
+        self._queues = list(queues)
 
     def claim(self, tasks: Sequence[TaskId]) -> list[Claimed | Fate]:
         """Lease what the messages name; nobody else's lock makes one of them unknown."""
-        found = self._mail.claim(self._machine.worker, tasks, self._machine.lease)
+        found = self._claim(tasks)
         for x, fate in enumerate(found):
             if fate is Fate.BUSY:
-                [found[x]] = self._mail.claim(self._machine.worker, [tasks[x]], self._machine.lease)
+                [found[x]] = self._claim([tasks[x]])
         return found
+
+    def _claim(self, tasks: Sequence[TaskId]) -> list[Claimed | Fate]:
+        return self._mail.claim(self._machine.worker, self._queues, tasks, self._machine.lease)
 
     def handle(self, body: str) -> bool:
         """Process one message to its end; False when it leads to nothing. Raises InvalidRequest for a foreign one."""
@@ -109,7 +114,7 @@ class BrokerWorker:
     def __init__(
         self,
         machine: CoreMachine,
-        mail: Mail,
+        desk: Desk,
         connect: Callable[[], Receiver],
         *,
         batch: int,
@@ -117,7 +122,7 @@ class BrokerWorker:
         log: Log,
     ) -> None:
         self._machine = machine
-        self._desk = Desk(machine, mail)
+        self._desk = desk
         self._connect = connect
         self._batch = batch
         self._poll = poll
@@ -125,6 +130,7 @@ class BrokerWorker:
         self._stopping = threading.Event()
         self._leases = LeaseKeeper(machine.store, machine.worker, machine.lease)
         self._take = 1
+        self._in_doubt = False
         self._swept_at = 0.0
 
     def stop(self) -> None:
@@ -146,6 +152,7 @@ class BrokerWorker:
 
     def _cycle(self, receiver: Receiver) -> None:
         try:
+            self._resolve_doubt()
             self._sweep_if_due()
             received = receiver.receive(self._take, self._poll)
         except TransientError as e:
@@ -166,6 +173,7 @@ class BrokerWorker:
         claims: list[Claimed | Fate] = []
         while received and not claims:
             try:
+                self._resolve_doubt()
                 claims = self._desk.claim([messages.read(d.body) for d in received])
             except TransientError as e:
                 self._wait("claiming_waits", e)
@@ -248,6 +256,7 @@ class BrokerWorker:
                 write()
                 return
             except TransientError as e:
+                self._in_doubt = True
                 self._log.warning("settling_waits", code=e.code, error=e.message)
                 if lost.wait(self._poll):
                     return
@@ -258,7 +267,14 @@ class BrokerWorker:
         except TransientError as e:  # it will come again, and lead to nothing
             self._log.warning("message_unsettled", code=e.code, error=e.message)
 
+    def _resolve_doubt(self) -> None:
+        """Where an answer was lost, so may be claims it carried: give back what we lease while we hold nothing."""
+        if self._in_doubt:
+            self._machine.store.release_unknown(self._machine.worker, [])
+            self._in_doubt = False
+
     def _wait(self, event: str, error: TransientError) -> None:
+        self._in_doubt = True
         self._log.warning(event, code=error.code, error=error.message)
         self._stopping.wait(self._poll)
 

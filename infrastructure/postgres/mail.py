@@ -43,10 +43,11 @@ class PostgresMail:
                 conn.execute(_SQL["letters_sent"], {"queue_ids": accepted})
         return len(letters), len(accepted)
 
-    def claim(self, worker: str, tasks: Sequence[TaskId], lease: float) -> list[Claimed | Fate]:
+    def claim(self, worker: str, queues: Sequence[str], tasks: Sequence[TaskId], lease: float) -> list[Claimed | Fate]:
         """Lease what messages name."""
         parameters = {
             "worker": worker,
+            "queues": list(queues),
             "job_ids": [t.job_id for t in tasks],
             "stages": [t.stage for t in tasks],
             "indexes": [t.index for t in tasks],

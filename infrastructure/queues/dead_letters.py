@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from config import ServiceBusSettings
-from core.errors import InvalidRequest, QueueUnavailable
+from core.errors import InvalidRequest
 from core.machine import messages
 from core.machine.identity import TaskId
 from infrastructure.postgres.mail import PostgresMail
@@ -36,19 +37,21 @@ class BrokerDeadLetters:
 
         A crash in between keeps a message once: the inbox knows its number. Raises QueueUnavailable at the end.
         """
-        count, failure = 0, None
-        with connection.client(self._settings) as client:
-            for queue, name in self._names.items():
-                try:
-                    with connection.translated(f"emptying the dead letters of {name}"):
-                        count += self._drain(client, queue, name)
-                except QueueUnavailable as e:
-                    failure = e
+        with ThreadPoolExecutor(len(self._names)) as threads:  # most of it is waiting
+            rounds = [threads.submit(self._drain, queue, name) for queue, name in self._names.items()]
+        failure = next((e for r in rounds if (e := r.exception()) is not None), None)
         if failure is not None:
             raise failure
-        return count
+        return sum(r.result() for r in rounds)
 
-    def _drain(self, client: ServiceBusClient, queue: str, name: str) -> int:
+    def _drain(self, queue: str, name: str) -> int:
+        with (
+            connection.translated(f"emptying the dead letters of {name}"),
+            connection.client(self._settings) as client,
+        ):
+            return self._empty(client, queue, name)
+
+    def _empty(self, client: ServiceBusClient, queue: str, name: str) -> int:
         from azure.servicebus import ServiceBusSubQueue
         from azure.servicebus.exceptions import MessageLockLostError
 

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.engine, needs_engine]
 UNKNOWN_JOB = "0" * 64
 CLOCK = {timer.name for timer in TIMERS}
 BROKER_CLOCK = {timer.name for timer in BROKER_TIMERS}
+CLAIM = "FROM app.claim_letters('dead', ARRAY['vector-tasks'], ARRAY[%s], ARRAY[1], ARRAY[0], %s)"
 OPEN_WORK = """
     SELECT q.queue, j.job_id, q.stage, q.task_index FROM app.queue q JOIN app.jobs j USING (job_key)
     WHERE q.worker IS NULL ORDER BY q.queue_id
@@ -243,8 +244,7 @@ def test_an_advance_message_moves_a_job_on(broker: EngineServer) -> None:
     """The worker that finished the stage died before it advanced; its lease ended and the message came again."""
     job_id = submit_hello(broker, n=1)
     with psycopg.connect(broker.conninfo, autocommit=True) as conn:
-        claimed = "SELECT queue_id, attempt FROM app.claim_letters('dead', ARRAY[%s], ARRAY[1], ARRAY[0], 60)"
-        queue_id, attempt = conn.execute(claimed, [job_id]).fetchone()
+        queue_id, attempt = conn.execute(f"SELECT queue_id, attempt {CLAIM}", [job_id, 60]).fetchone()
         greeted = json.dumps({"index": 0, "text": "hi"})
         conn.execute("SELECT app.complete_one('dead', 60, %s, %s, %s, 1)", [queue_id, attempt, greeted])
         conn.execute("UPDATE app.queue SET worker = NULL, visible_at = clock_timestamp()")
@@ -309,7 +309,7 @@ def test_every_timer_runs(broker: EngineServer) -> None:
 def test_the_sweep_returns_the_work_of_a_dead_worker(broker: EngineServer) -> None:
     job_id = submit_hello(broker, n=1)
     with psycopg.connect(broker.conninfo, autocommit=True) as conn:
-        conn.execute("SELECT * FROM app.claim_letters('dead', ARRAY[%s], ARRAY[1], ARRAY[0], 0.01)", [job_id])
+        conn.execute(f"SELECT * {CLAIM}", [job_id, 0.01])
         assert open_work(broker) == []
         assert broker.host.fire("sweep").succeeded
     assert open_work(broker) == [("vector-tasks", message(job_id, 1, 0))]

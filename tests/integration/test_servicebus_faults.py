@@ -14,7 +14,6 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from core.errors import DatabaseUnavailable, QueueUnavailable
-from core.machine.broker import Desk
 from infrastructure.queues import connection
 from tests.support.bus import Bus, body, running
 
@@ -115,7 +114,7 @@ def test_a_settlement_whose_answer_is_lost_does_no_work_twice(bus: Bus, fault: s
     bus.machine().submit("probe_heavy", {"name": fault, "widths": [4, 0, 0]})
     bus.wait_sent()
     bus.emulator.fail_next("settle", fault, skip=1)
-    with running(bus.worker()):
+    with running(bus.worker(heavy=True)):
         bus.wait_finished()
         bus.wait(lambda: bus.stats("raster-tasks")["active"] == 0)
     completed(bus, 4)
@@ -126,12 +125,12 @@ def test_a_lock_lost_half_way_does_no_work_twice(bus: Bus) -> None:
     bus.wait_sent()
     receiver = bus.service.receiver(["raster-tasks"])
     [delivery] = receiver.receive(1, 5)
-    desk = Desk(bus.machine("first"), bus.service.mail)
+    desk = bus.desk("first")
     from core.machine import messages
 
     [claimed] = desk.claim([messages.read(delivery.body)])
     bus.emulator.control("expire-locks", queue=bus.names["raster-tasks"])
-    with running(bus.worker("second")):
+    with running(bus.worker("second", heavy=True)):
         bus.wait(lambda: bus.stats("raster-tasks")["active"] == 0)
         assert bus.query("SELECT worker FROM app.queue") == [("first",)], "the second delivery found the row held"
         bus.machine("first").process(claimed)
@@ -203,10 +202,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing(bus: Bus, db: str) -> None:
 def test_a_database_that_goes_away_costs_no_deliveries(bus: Bus, db: str) -> None:
     made = bus.machine().submit("probe_light", {"name": "database", "widths": [1, 0, 0]})
     bus.wait_sent()
-    failing = Flaky(bus, 3)
-    worker = bus.worker()
-    worker._desk = Desk(worker._machine, failing)
-    with running(worker):
+    failing = Flaky(bus, 3, before=True)
+    with running(bus.worker(mail=failing)):
         bus.wait_finished()
     assert failing.left == 0
     assert bus.stats("vector-tasks")["total_abandoned"] == 0
@@ -214,18 +211,43 @@ def test_a_database_that_goes_away_costs_no_deliveries(bus: Bus, db: str) -> Non
     assert made.accepted.created
 
 
-class Flaky:
-    """Mail whose first claims find no database."""
+def test_a_claim_whose_answer_is_lost_is_given_back_at_once(bus: Bus) -> None:
+    bus.machine().submit("probe_heavy", {"name": "lost answer", "widths": [1, 0, 0]})
+    bus.wait_sent()
+    failing = Flaky(bus, 1, before=False)
+    with running(bus.worker(mail=failing, heavy=True)):
+        bus.wait_finished()
+    completed(bus, 1)
+    assert bus.query("SELECT attempt, error_history FROM app.tasks") == [(2, [])], "and not by the end of its lease"
 
-    def __init__(self, bus: Bus, failures: int) -> None:
+
+class Flaky:
+    """Mail whose first claims fail, before or after the database has carried them out."""
+
+    def __init__(self, bus: Bus, failures: int, *, before: bool) -> None:
         self._bus = bus
+        self._before = before
         self.left = failures
 
     def claim(self, *arguments: object) -> object:
-        if self.left:
+        if self.left and self._before:
             self.left -= 1
             raise DatabaseUnavailable("PostgreSQL is away.")
-        return self._bus.service.mail.claim(*arguments)
+        claimed = self._bus.service.mail.claim(*arguments)
+        if self.left:
+            self.left -= 1
+            raise DatabaseUnavailable("The connection broke before the answer came.")
+        return claimed
+
+
+def test_a_task_that_moved_to_the_heavy_queue_is_not_run_from_its_old_message(bus: Bus) -> None:
+    made = bus.machine(dispatch=False).submit("probe_light", {"name": "moved", "widths": [1, 0, 0]})
+    bus.query("UPDATE app.queue SET queue = 'long-running-tasks', heavy = true RETURNING 1")
+    function_app = bus.desk("function", ["geospatial-jobs", "raster-tasks", "vector-tasks"], dispatch=False)
+    assert function_app.handle(body(made.job_id)) is False
+    assert bus.query("SELECT worker, attempt FROM app.queue") == [(None, 0)]
+    assert bus.service.dispatcher.dispatch() == 1
+    assert bus.stats("long-running-tasks")["active"] == 1
 
 
 def test_two_claims_of_the_same_messages_in_opposite_order_do_not_deadlock(bus: Bus, db: str) -> None:
@@ -240,7 +262,7 @@ def test_two_claims_of_the_same_messages_in_opposite_order_do_not_deadlock(bus: 
     claimed: list[object] = []
 
     def claim(name: str, order: list) -> None:
-        claimed.extend(c for c in Desk(bus.machine(name), bus.service.mail).claim(order) if isinstance(c, Claimed))
+        claimed.extend(c for c in bus.desk(name).claim(order) if isinstance(c, Claimed))
 
     threads = [threading.Thread(target=claim, args=(f"w{i}", tasks[:: 1 if i % 2 else -1])) for i in range(6)]
     for thread in threads:
@@ -258,9 +280,7 @@ def test_a_claim_waits_for_a_row_that_is_just_being_sent(bus: Bus, db: str) -> N
 
     with psycopg.connect(db) as sender:
         sender.execute("SELECT * FROM app.take_letters(10, 600, '{}')")
-        handler = threading.Thread(
-            target=lambda: found.append(Desk(bus.machine(dispatch=False), bus.service.mail).handle(body(made.job_id)))
-        )
+        handler = threading.Thread(target=lambda: found.append(bus.desk(dispatch=False).handle(body(made.job_id))))
         handler.start()
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%claim_letters%%'"

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from core.machine.broker import Desk
 from tests.support.bus import SLOW_RETRY, Bus, body, running
 
 UNKNOWN = "0" * 64
@@ -23,7 +22,7 @@ def events(bus: Bus, kind: str) -> int:
 @pytest.mark.parametrize("kind", ["probe_light", "probe_heavy"])
 def test_two_workers_run_a_job_over_the_broker(bus: Bus, kind: str) -> None:
     bus.machine().submit(kind, {"name": "a", "widths": [2, 30, 1]})
-    with running(bus.worker("w1"), bus.worker("w2")):
+    with running(bus.worker("w1", heavy=True), bus.worker("w2", heavy=True)):
         bus.wait_finished()
     assert statuses(bus) == ["completed"]
     assert events(bus, "task_completed") == 33
@@ -97,7 +96,7 @@ def test_a_message_that_comes_too_early_is_sent_again_for_its_time(bus: Bus) -> 
     made = bus.machine().submit("probe_light", {"name": "early", "widths": [1, 0, 0]})
     bus.wait_sent()
     bus.query("UPDATE app.queue SET visible_at = clock_timestamp() + interval '2 seconds' RETURNING 1")
-    assert Desk(bus.machine(), bus.service.mail).handle(body(made.job_id)) is False
+    assert bus.desk().handle(body(made.job_id)) is False
     assert bus.query("SELECT dispatched_at FROM app.queue") == [(None,)]
     assert bus.service.dispatcher.dispatch() == 1
     assert bus.stats("vector-tasks")["scheduled"] == 1
@@ -108,7 +107,7 @@ def test_a_message_that_comes_too_early_is_sent_again_for_its_time(bus: Bus) -> 
 def test_a_second_heavy_task_is_given_back_and_not_hoarded(bus: Bus) -> None:
     made = bus.machine().submit("probe_heavy", {"name": "hoard", "widths": [3, 0, 0]})
     bus.wait_sent()
-    desk = Desk(bus.machine("greedy"), bus.service.mail)
+    desk = bus.desk("greedy")
     from core.machine import messages
 
     found = desk.claim([messages.read(body(made.job_id, 1, i)) for i in range(3)])

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from azure.servicebus import ServiceBusMessage
 from pydantic import SecretStr
 
 from config import ServiceBusSettings
-from core.machine.broker import BrokerWorker
+from core.machine.broker import BrokerWorker, Desk, Mail
 from core.machine.machine import CoreMachine
 from core.machine.retries import RetryPolicy
 from infrastructure.postgres.pool import Pool
@@ -53,12 +53,20 @@ class Bus:
         """A machine that has its work sent at once, or not at all."""
         return machine(self.pool, worker, dispatch=self.service.courier.call if dispatch else None, **options)
 
-    def worker(self, name: str = "w1", **options: object) -> BrokerWorker:
-        """A worker over all queues."""
+    def desk(self, name: str = "tester", queues: Sequence[str] = QUEUES, **options: object) -> Desk:
+        """Where messages become claims."""
+        return Desk(self.machine(name, **options), self.service.mail, queues)
+
+    def worker(
+        self, name: str = "w1", *, heavy: bool = False, mail: Mail | None = None, **options: object
+    ) -> BrokerWorker:
+        """A worker over the queues of the jobs under test: every one takes a while to connect."""
+        queues = QUEUES if heavy else ["geospatial-jobs", "vector-tasks"]
+        the_machine = self.machine(name, **options)
         return BrokerWorker(
-            self.machine(name, **options),
-            self.service.mail,
-            lambda: self.service.receiver(QUEUES),
+            the_machine,
+            Desk(the_machine, mail or self.service.mail, queues),
+            lambda: self.service.receiver(queues),
             batch=20,
             poll=0.4,
             log=Silent(),

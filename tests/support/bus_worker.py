@@ -9,7 +9,7 @@ import sys
 from psycopg_pool import ConnectionPool
 
 from config import ServiceBusSettings
-from core.machine.broker import BrokerWorker
+from core.machine.broker import BrokerWorker, Desk
 from infrastructure.queues import ServiceBus
 from tests.support.probe import QUEUES, Silent, machine
 
@@ -19,9 +19,10 @@ def main() -> None:
     settings = ServiceBusSettings(**json.loads(described))
     with ConnectionPool(conninfo, kwargs={"autocommit": True}, min_size=1, max_size=4, open=True) as pool:
         bus = ServiceBus(settings, pool, Silent())
+        the_machine = machine(pool, name, lease=float(lease), dispatch=bus.courier.call)
         worker = BrokerWorker(
-            machine(pool, name, lease=float(lease), dispatch=bus.courier.call),
-            bus.mail,
+            the_machine,
+            Desk(the_machine, bus.mail, QUEUES),
             lambda: bus.receiver(QUEUES),
             batch=20,
             poll=0.4,

@@ -78,10 +78,11 @@ def worker(parent: Parent = None) -> None:
 def _work_for_broker(runtime: Runtime, bus: ServiceBus) -> None:
     from core.machine.broker import BrokerWorker
 
+    queues = [queue.value for queue in Queue]
     loop = BrokerWorker(
         runtime.machine,
-        bus.mail,
-        lambda: bus.receiver([queue.value for queue in Queue]),
+        runtime.desk(queues),
+        lambda: bus.receiver(queues),
         batch=runtime.settings.worker.batch,
         poll=runtime.settings.worker.poll_seconds,
         log=runtime.log,

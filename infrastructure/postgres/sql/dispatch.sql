@@ -8,7 +8,9 @@ SELECT app.letters_sent(%(queue_ids)s::bigint[])
 
 -- name: claim_letters
 -- Lease the items that messages name, in the order of the messages; each line says what became of one.
-SELECT * FROM app.claim_letters(%(worker)s, %(job_ids)s::text[], %(stages)s::int[], %(indexes)s::int[], %(lease)s)
+SELECT * FROM app.claim_letters(
+    %(worker)s, %(queues)s::text[], %(job_ids)s::text[], %(stages)s::int[], %(indexes)s::int[], %(lease)s
+)
 
 -- name: undeliverable
 -- Keep a message that the broker gave up on, and send its item again when it is still open.

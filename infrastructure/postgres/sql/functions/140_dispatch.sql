@@ -48,9 +48,11 @@ BEGIN
 END $$;
 
 -- Lease the items that messages name: all that are light, and one that is heavy, since a worker runs one at a time.
+-- One that has moved to a queue the caller does not serve is left alone: that queue has its message.
 -- A row somebody locks is told as busy, and the caller asks for it again alone: only who holds no other row may wait for one.
-CREATE OR REPLACE FUNCTION app.claim_letters(p_worker text, p_job_ids text[], p_stages int[], p_indexes int[], p_lease double precision)
-RETURNS TABLE (
+CREATE OR REPLACE FUNCTION app.claim_letters(
+    p_worker text, p_queues text[], p_job_ids text[], p_stages int[], p_indexes int[], p_lease double precision
+) RETURNS TABLE (
     "position" int, fate text, queue_id bigint, job_key bigint, job_id text, job_type text, stage int, task_index int, attempt int, failures int,
     max_failures int, heavy boolean, task_type text, parameters jsonb, checkpoint_phase int, checkpoint_data jsonb
 ) LANGUAGE plpgsql AS $$
@@ -79,6 +81,10 @@ BEGIN
                 RETURN QUERY SELECT v_named.x, 'busy', (NULL::app.claimed_item).*;
                 CONTINUE;
             END IF;
+        END IF;
+        IF v_row.worker IS NULL AND v_row.queue <> ALL (p_queues) THEN
+            RETURN QUERY SELECT v_named.x, 'elsewhere', (NULL::app.claimed_item).*;
+            CONTINUE;
         END IF;
         IF v_row.queue_id IS NULL OR v_row.worker IS NOT NULL OR v_row.visible_at > clock_timestamp() OR (v_row.heavy AND v_heavy) THEN
             RETURN QUERY SELECT v_named.x, app.fate_of_letter(v_row, v_named.k, v_named.s, v_named.i, v_row.heavy AND v_heavy),
