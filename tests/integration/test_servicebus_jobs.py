@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from tests.support.api import Api
 from tests.support.bus import SLOW_RETRY, Bus, body, running
+from tests.support.probe import QUEUES, machine
 
 UNKNOWN = "0" * 64
 
@@ -135,3 +137,19 @@ def test_a_message_carries_its_task_its_attempt_and_an_id_of_its_own(bus: Bus) -
     bus.wait_sent()
     found = [json.loads(text) for text in bus.receive("vector-tasks")]
     assert found == [{"task_id": f"{made.job_id}-s1-{i}", "attempt": 1} for i in (0, 1)]
+
+
+def test_what_people_open_again_is_sent_at_once(api: Api) -> None:
+    """And not by the timer only: retry, resubmit and redrive commit open work beside the machine."""
+    calls: list[str] = []
+    worker = machine(api.runtime.pool, dispatch=lambda: calls.append("sent"))
+    api.runtime.machine = worker
+    job_id = api.submit("probe_light", name="again", behaviour="permanent")
+    worker.drain(QUEUES, 10)
+    admin = api.of("ada")
+    for path in (f"/api/jobs/{job_id}/retry", f"/api/jobs/{job_id}/resubmit", "/api/admin/dead-letters/redrive"):
+        calls.clear()
+        answer = admin.post(path, json={"all": True} if path.endswith("redrive") else None)
+        assert answer.status_code == 202, answer.text
+        assert "sent" in calls, path
+        worker.drain(QUEUES, 10)

@@ -193,6 +193,7 @@ def edit(number: Number, runtime: TheRuntime, caller: Admin, body: Edit) -> Lett
 def redrive_all(runtime: TheRuntime, caller: Admin, body: Which) -> BulkAnswer:
     """Run the open letters of a fingerprint, or all, again; at most 1,000 a call."""
     counts = runtime.dead_letters.redrive_all(body.filter(), caller.name, _MOST)
+    runtime.machine.announce()
     return BulkAnswer(**counts)
 
 
@@ -206,7 +207,9 @@ def discard_all(runtime: TheRuntime, caller: Admin, body: WhichToDiscard) -> Bul
 @router.post("/{id}/redrive", status_code=202)
 def redrive(number: Number, runtime: TheRuntime, caller: Admin) -> LetterAnswer:
     """Run it again. A task takes its job's other failures along: the job gets one new run."""
-    return LetterAnswer(dead_letter=runtime.dead_letters.redrive(number, caller.name))
+    letter = runtime.dead_letters.redrive(number, caller.name)
+    runtime.machine.announce()
+    return LetterAnswer(dead_letter=letter)
 
 
 @router.post("/{id}/discard")

@@ -120,6 +120,7 @@ def cancel_task(
 ) -> JobAnswer:
     """Stop one task. Its job fails, or goes on without it, as its type says. 409 when the task has ended."""
     runtime.operations.cancel_task(job, stage, index, caller.name, (body or Cancel()).reason)
+    runtime.machine.announce()
     now = runtime.jobs.job(job.job_id, job.run)
     return JobAnswer(
         job_id=job.job_id,
@@ -139,6 +140,7 @@ def retry(job: OwnJob, runtime: TheRuntime, caller: Partner) -> RetryAnswer:
             f"Job {job.job_id} is {now.status.value}: nothing of it is to be retried.",
             hint="resubmit does all of a finished job again.",
         )
+    runtime.machine.announce()
     return RetryAnswer(
         job_id=job.job_id,
         run=made.run,
@@ -166,6 +168,7 @@ def resubmit(
     else:
         summary = _cleared(runtime, job, caller, force=asked.force) if asked.delete_artifacts else CleanupSummary()
         run = runtime.operations.run_again(job, again, caller.name, force=asked.force).run
+        runtime.machine.announce()
         message = f"Run {run} does all of it again; run {job.run} is kept as history."
     return ResubmitAnswer(
         dry_run=asked.dry_run,
