@@ -19,6 +19,7 @@ from core.machine.broker import Desk
 from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
+from core.machine.slot import Slot
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
@@ -40,7 +41,7 @@ from triggers.http.auth import KeyRing, Principal, Role
 class Runtime:
     """One process's parts, each made when first used. Thread-safe through `get_runtime`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, registry: Registry | None = None, slot: Slot | None = None) -> None:
         self.settings = settings
         self.log = structlog.get_logger()
         self.worker_name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -50,7 +51,7 @@ class Runtime:
             ServiceBus(settings.service_bus, self.pool, self.log) if settings.queue.transport == "servicebus" else None
         )
         self.machine = CoreMachine(
-            Registry(JOBS, HANDLERS),
+            registry or Registry(JOBS, HANDLERS),
             PostgresJobStore(self.pool),
             self._resources,
             worker=self.worker_name,
@@ -58,6 +59,7 @@ class Runtime:
             lease=settings.queue.lease_seconds,
             retry=RetryPolicy(settings.queue.retry_base_seconds, settings.queue.retry_max_seconds),
             dispatch=self.bus.courier.call if self.bus else None,
+            slot=slot,
         )
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)

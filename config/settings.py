@@ -158,12 +158,16 @@ class ServiceBusSettings(BaseSettings):
 
 
 class WorkerSettings(BaseSettings):
-    """What one worker process takes and how much of the machine it may use."""
+    """What a worker takes and how much of the machine it may use."""
 
     model_config = _BASE
 
+    processes: int | None = Field(None, alias="WORKER_PROCESSES", ge=1, le=64)
     batch: int = Field(50, alias="WORKER_BATCH", ge=1, le=1000)
     poll_seconds: float = Field(1.0, alias="WORKER_POLL_SECONDS", gt=0)
+    grace_seconds: float = Field(25.0, alias="WORKER_GRACE_SECONDS", gt=0)
+    task_memory_mb: int = Field(0, alias="WORKER_TASK_MEMORY_MB", ge=0)
+    health_port: int = Field(0, alias="WORKER_HEALTH_PORT", ge=0, le=65535)
     gdal_cache_mb: int = Field(128, alias="WORKER_GDAL_CACHE_MB", ge=16)
 
 

@@ -29,6 +29,7 @@ GeomachineError
 ├── ResourceError                 a bigger worker may succeed
 │   ├── OutOfMemory               OUT_OF_MEMORY
 │   ├── TaskTimeout               TASK_TIMEOUT
+│   ├── WorkerCrashed             WORKER_CRASHED
 │   └── LeaseExpired              LEASE_EXPIRED
 ├── ConfigurationError            CONFIGURATION_ERROR
 ├── ContractViolation             CONTRACT_VIOLATION, a defect in a job or handler
@@ -248,6 +249,12 @@ class TaskTimeout(ResourceError):
     """The task ran longer than it may."""
 
     code = "TASK_TIMEOUT"
+
+
+class WorkerCrashed(ResourceError):
+    """The worker process died while it ran the task."""
+
+    code = "WORKER_CRASHED"
 
 
 class LeaseExpired(ResourceError):

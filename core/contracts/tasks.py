@@ -28,6 +28,9 @@ class Weight(StrEnum):
     HEAVY = "heavy"  #: one at a time, with lease renewal and progress
 
 
+_TIMEOUTS = {Weight.LIGHT: 600.0, Weight.HEAVY: 4 * 3600.0}
+
+
 class Contract(BaseModel):
     """Base of every task input, task output and job parameter model: frozen, no unknown fields."""
 
@@ -44,3 +47,10 @@ class TaskType(Generic[In, Out]):
     queue: Queue = Queue.VECTOR
     weight: Weight = Weight.HEAVY
     max_failures: int = 4  #: attempts that may fail before the task does
+    timeout: float | None = None  #: seconds that an attempt may run; by default what its weight allows
+
+    def seconds(self, *, heavy: bool) -> float:
+        """How long an attempt may run; a light task that was moved to the heavy queue gets a heavy one's time."""
+        if self.timeout is not None:
+            return self.timeout
+        return _TIMEOUTS[Weight.HEAVY if heavy else self.weight]

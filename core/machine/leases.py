@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from core.errors import TransientError
 from core.machine.store import Claimed, JobStore
 
+_MOST_BETWEEN = 5.0  #: seconds: a renewal that finds no row is also how a handler learns that its job was cancelled
+
 
 class LeaseKeeper:
-    """Renews every held lease three times per lease; tells an attempt to stop when its lease is gone."""
+    """Renews every held lease at least three times per lease; tells an attempt to stop when its lease is gone."""
 
     def __init__(self, store: JobStore, worker: str, lease: float) -> None:
         self._store = store
         self._worker = worker
         self._lease = lease
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a signal may call `stop_all` in the midst of `holding`
         self._held: dict[int, tuple[Claimed, threading.Event]] = {}
+        self._stopping = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
 
@@ -36,6 +39,8 @@ class LeaseKeeper:
         stop = threading.Event()
         with self._lock:
             self._held[claimed.queue_id] = (claimed, stop)
+            if self._stopping:
+                stop.set()
         try:
             yield stop
         finally:
@@ -43,8 +48,9 @@ class LeaseKeeper:
                 self._held.pop(claimed.queue_id, None)
 
     def stop_all(self) -> None:
-        """Tell every running attempt to stop at its next checkpoint."""
+        """Tell every running attempt, and every later one, to stop at its next checkpoint."""
         with self._lock:
+            self._stopping = True
             for _, stop in self._held.values():
                 stop.set()
 
@@ -60,7 +66,7 @@ class LeaseKeeper:
                 stop.set()
 
     def _run(self) -> None:
-        while not self._closing.wait(self._lease / 3):
+        while not self._closing.wait(min(self._lease / 3, _MOST_BETWEEN)):
             try:
                 self.renew()
             except TransientError:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -13,13 +14,16 @@ from typing import Protocol
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from core.contracts.outcomes import Done, Failed, Outcome, Suspended
-from core.errors import InvalidRequest, StaleAttempt, TransientError
+from core.errors import InvalidRequest, StaleAttempt, TaskTimeout, TransientError
 from core.machine import advance, attempts, identity
 from core.machine.attempts import Resources
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
+from core.machine.slot import Slot
 from core.machine.store import Accepted, Claimed, Finished, JobStore, JobToAdvance, NewJob, NextStep
 from core.states import StageStatus
+
+_PLAN_SECONDS = 600.0  #: how long a job's `plan` or `finalize` may take
 
 Callback = Callable[[Mapping[str, JsonValue]], None]
 
@@ -60,6 +64,7 @@ class CoreMachine:
         callbacks: Mapping[str, Callback] | None = None,
         randomness: random.Random | None = None,
         dispatch: Callable[[], object] | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self.registry = registry
         self.store = store
@@ -71,6 +76,7 @@ class CoreMachine:
         self._callbacks = dict(callbacks or {})
         self._random = randomness or random.Random()  # noqa: S311 - jitter, not secrets
         self._dispatch = dispatch
+        self._slot = slot
 
     def prepare(
         self,
@@ -122,7 +128,17 @@ class CoreMachine:
     def run(self, claimed: Claimed, stop: threading.Event) -> Outcome:
         """Run one claimed task's handler."""
         attempt = attempts.Attempt(claimed, self.worker, self.store, self._resources, stop)
-        return attempts.run(self.registry, attempt)
+        seconds = self.registry.seconds(claimed.task_type or "", heavy=claimed.heavy)
+        started = time.monotonic()
+        with self._shown(claimed, seconds, stop):
+            outcome = attempts.run(self.registry, attempt)
+        ran = time.monotonic() - started
+        if isinstance(outcome, Suspended) and ran > seconds:
+            return attempts.failure(TaskTimeout(f"The task ran for {ran:.0f} s; it may run for {seconds:.0f} s."))
+        return outcome
+
+    def _shown(self, claimed: Claimed, seconds: float, stop: threading.Event) -> AbstractContextManager[None]:
+        return self._slot.running(claimed, seconds, stop) if self._slot else nullcontext()
 
     def settle(self, claimed: Claimed, outcome: Outcome, duration: int) -> None:
         """Write how an attempt ended; advance the job when it was its stage's last. A lost lease writes nothing."""
@@ -174,7 +190,8 @@ class CoreMachine:
             return None
         try:
             job = self.registry.job(record.job_type)
-            return NextStep(record.claimed, advance.next_step(job, record))
+            with self._shown(record.claimed, _PLAN_SECONDS, threading.Event()):
+                return NextStep(record.claimed, advance.next_step(job, record))
         except TransientError:
             raise
         except Exception as e:  # the job author's code

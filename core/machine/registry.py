@@ -60,6 +60,11 @@ class Registry:
         except KeyError:
             raise ContractViolation(f"No task type {name!r} is registered.") from None
 
+    def seconds(self, name: str, *, heavy: bool) -> float:
+        """How long an attempt at a task of that type may run; for an unknown type, whose attempt fails, no time."""
+        task = self._tasks.get(name)
+        return task.seconds(heavy=heavy) if task else 0.0
+
     def handler(self, name: str) -> Handler:
         """The function that runs tasks of that type; its module is imported now."""
         module, _, function = self._handlers[self.task(name).name].partition(":")

@@ -192,6 +192,15 @@ class JobStore(Protocol):
         """Give back what the worker leases without knowing it, after an answer was lost on the way; how many."""
         ...
 
+    def worker_died(
+        self, worker: str, running: tuple[int, int] | None, *, code: str, message: str, hint: str | None
+    ) -> int:
+        """Charge the item that ran, by queue id and attempt, with its worker's death; give back the others, uncounted.
+
+        Returns how many were given back.
+        """
+        ...
+
     def renew(self, worker: str, held: Sequence[Claimed], lease: float) -> set[int]:
         """Extend leases; the queue ids that are still ours."""
         ...

@@ -117,6 +117,26 @@ class PostgresJobStore:
         with connection(self._pool) as conn:
             return _count(conn, "release_unknown", {"worker": worker, "known": [c.queue_id for c in known]})
 
+    def worker_died(
+        self, worker: str, running: tuple[int, int] | None, *, code: str, message: str, hint: str | None
+    ) -> int:
+        """Charge what ran, give back the rest: two transactions, since together they would lock jobs in any order."""
+        if running is not None:
+            queue_id, attempt = running
+            parameters = {
+                "worker": worker,
+                "queue_id": queue_id,
+                "attempt": attempt,
+                "kind": ErrorKind.RESOURCE.value,
+                "code": code,
+                "message": message,
+                "hint": hint,
+                "delay": 0.0,
+            }
+            with connection(self._pool) as conn:
+                _scalar(conn, "fail_task", parameters)
+        return self.release_unknown(worker, [])
+
     def renew(self, worker: str, held: Sequence[Claimed], lease: float) -> set[int]:
         """Extend leases."""
         parameters = {

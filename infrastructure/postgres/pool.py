@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import select
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -10,46 +11,41 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from config import DatabaseSettings
-from core.errors import ConfigurationError, DatabaseUnavailable
+from core.errors import DatabaseUnavailable
+from infrastructure.postgres.login import TokenLogin, connection_class, conninfo
 
 Connection = psycopg.Connection[TupleRow]
 Pool = ConnectionPool[Connection]
 
-_ENTRA_SCOPE = "https://ossrdbms-aad.database.windows.net/.default"
+_TOKEN_LOGIN_SECONDS = 1500.0  #: a connection that came with a token is replaced well before any token expires
 
 
-def conninfo(settings: DatabaseSettings) -> str | Callable[[], str]:
-    """What libpq needs; a callable where the password is a token that expires."""
-    if settings.url is not None:
-        return settings.url.get_secret_value()
-    if settings.host is None or settings.name is None or settings.user is None:
-        raise ConfigurationError("No database is configured.", hint="Set DATABASE_URL or POSTGIS_HOST.")
-    parts = {"host": settings.host, "port": str(settings.port), "dbname": settings.name, "user": settings.user}
-    if not settings.managed_identity:
-        assert settings.password is not None  # DatabaseSettings refuses a host without a credential
-        return psycopg.conninfo.make_conninfo(**parts, password=settings.password.get_secret_value())
+def open_pool(settings: DatabaseSettings, *, application: str, login: str | TokenLogin | None = None) -> Pool:
+    """A pool that opens connections when they are first needed. Connections run in autocommit.
 
-    from azure.identity import DefaultAzureCredential
-
-    credential = DefaultAzureCredential(managed_identity_client_id=settings.managed_identity_client_id)
-    return lambda: psycopg.conninfo.make_conninfo(
-        **parts, password=credential.get_token(_ENTRA_SCOPE).token, sslmode="require"
-    )
-
-
-def open_pool(settings: DatabaseSettings, *, application: str) -> Pool:
-    """A pool that opens connections when they are first needed. Connections run in autocommit."""
+    `login` is that of the settings unless given.
+    """
+    login = login or conninfo(settings)
     return ConnectionPool(
-        conninfo(settings),
-        connection_class=psycopg.Connection[TupleRow],
+        login,
+        connection_class=connection_class(login),
         kwargs={"autocommit": True, "connect_timeout": settings.connect_timeout, "application_name": application},
         min_size=settings.pool_min,
         max_size=settings.pool_max,
         timeout=settings.connect_timeout,
-        check=ConnectionPool.check_connection,
+        max_lifetime=_TOKEN_LOGIN_SECONDS if isinstance(login, TokenLogin) else 3600.0,
+        check=_alive,
         open=True,
         name=application,
     )
+
+
+def _alive(conn: Connection) -> None:
+    """Raise when the server hung up. It said so on the socket: asking it would cost every statement a round trip."""
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    if poll.poll(0):
+        ConnectionPool.check_connection(conn)
 
 
 @contextmanager

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import psycopg
 
-from infrastructure.postgres.pool import translated
+from infrastructure.postgres.login import TokenLogin, connection_class
+from infrastructure.postgres.pool import Connection, translated
 
 
 class Wakeups:
     """Waits for `geomachine_work`. A lost notification only costs the rest of the wait."""
 
-    def __init__(self, conninfo: str | Callable[[], str]) -> None:
-        self._conninfo = conninfo
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+    def __init__(self, login: str | TokenLogin) -> None:
+        self._login = login
+        self._connection: Connection | None = None
 
-    def wait(self, seconds: float) -> None:
-        """Return when work is announced or the time is over. Raises DatabaseUnavailable."""
+    def wait(self, seconds: float) -> bool:
+        """True when work may have been announced, False when the time is over. Raises DatabaseUnavailable."""
         with translated():
             try:
                 if self._connection is None:
-                    info = self._conninfo if isinstance(self._conninfo, str) else self._conninfo()
-                    self._connection = psycopg.connect(info, autocommit=True, application_name="geomachine-wakeups")
+                    self._connection = self._connect()
                     self._connection.execute("LISTEN geomachine_work")
-                    return  # work announced before we listened is found by looking once more
-                for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-                    pass
+                    return True  # work announced before we listened is found by looking once more
+                return any(True for _ in self._connection.notifies(timeout=seconds, stop_after=1))
             except psycopg.Error:
                 self.close()
                 raise
+
+    def _connect(self) -> Connection:
+        info = self._login if isinstance(self._login, str) else self._login()
+        return connection_class(self._login).connect(info, autocommit=True, application_name="geomachine-wakeups")
 
     def close(self) -> None:
         """Give the connection back; the next wait opens another."""

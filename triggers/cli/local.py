@@ -38,8 +38,9 @@ def ensure_up(instance: Instance, console: Console, *, port: int | None = None, 
     """The running system of this home, started in the background when it is down. Raises ConfigurationError."""
     log = instance.logs / "supervisor.log"
     begin = log.stat().st_size if log.exists() else 0
+    started = None
     if not instance.supervisor_lives():
-        supervisor.start_detached(instance, port=port, workers=workers)
+        started = supervisor.start_detached(instance, port=port, workers=workers)
     begun = time.monotonic()
     with console.status("Bringing the system up"):
         while time.monotonic() < begun + _START_SECONDS:
@@ -48,7 +49,7 @@ def ensure_up(instance: Instance, console: Console, *, port: int | None = None, 
                 with Client(running.url, instance.key()) as client:
                     if client.wait_until_ready(2):
                         return running
-            elif not instance.supervisor_lives() and time.monotonic() > begun + 5:
+            elif started is not None and started.poll() is not None and not instance.supervisor_lives():
                 break
             time.sleep(0.2)
     supervisor_said = _tail(log, begin)
@@ -75,7 +76,7 @@ def stop(instance: Instance) -> bool:
     running = instance.running()
     if running is not None:
         os.kill(running.pid, signal.SIGTERM)
-        ends = time.monotonic() + 40
+        ends = time.monotonic() + supervisor.grace(instance) + 25
         while instance.supervisor_lives() and time.monotonic() < ends:
             time.sleep(0.1)
     database = instance.settings.database.embedded and instance.cluster().stop()

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 
 from config import Settings
-from core.contracts.tasks import Queue
 from infrastructure import telemetry
 from infrastructure.embedded import system
 from infrastructure.embedded.system import Finding
 from triggers.cli import supervisor
 from triggers.cli.instance import ROOT, Instance
 
-if TYPE_CHECKING:
-    from composition import Runtime
-    from infrastructure.queues import ServiceBus
-
 Parent = Annotated[int | None, typer.Option(hidden=True)]
 Port = Annotated[int | None, typer.Option(min=1, max=65535)]
+Processes = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Default: WORKER_PROCESSES, else one per processor core.")
+]
 
 
 def serve(port: Port = None, parent: Parent = None) -> None:
@@ -48,48 +44,13 @@ def serve(port: Port = None, parent: Parent = None) -> None:
     runtime.close()
 
 
-def worker(parent: Parent = None) -> None:
-    """Run one worker process: it claims due tasks until it is told to stop."""
-    from composition import Runtime
-    from core.machine.worker import Worker
-    from infrastructure.postgres.pool import conninfo
-    from infrastructure.postgres.wakeups import Wakeups
+def worker(processes: Processes = None, parent: Parent = None) -> None:
+    """Run a worker: its processes claim due tasks until it is told to stop."""
+    import structlog
 
-    settings = _prepared(parent)
-    runtime = Runtime(settings)
-    if runtime.bus is not None:
-        _work_for_broker(runtime, runtime.bus)
-        return
-    wakeups = Wakeups(conninfo(settings.database))
-    loop = Worker(
-        runtime.machine,
-        [queue.value for queue in Queue],
-        batch=settings.worker.batch,
-        poll=settings.worker.poll_seconds,
-        wait=wakeups.wait,
-        log=runtime.log,
-    )
-    _on_stop(loop.stop)
-    loop.run()
-    wakeups.close()
-    runtime.close()
+    from triggers.worker import parent as worker_parent
 
-
-def _work_for_broker(runtime: Runtime, bus: ServiceBus) -> None:
-    from core.machine.broker import BrokerWorker
-
-    queues = [queue.value for queue in Queue]
-    loop = BrokerWorker(
-        runtime.machine,
-        runtime.desk(queues),
-        lambda: bus.receiver(queues),
-        batch=runtime.settings.worker.batch,
-        poll=runtime.settings.worker.poll_seconds,
-        log=runtime.log,
-    )
-    _on_stop(loop.stop)
-    loop.run()
-    runtime.close()
+    worker_parent.run(_prepared(parent), structlog.get_logger(), processes=processes)
 
 
 def diagnose(instance: Instance) -> list[Finding]:
@@ -110,8 +71,3 @@ def _prepared(parent: int | None) -> Settings:
     if settings.server.admin_key is None:
         settings = replace(settings, server=settings.server.model_copy(update={"admin_key": SecretStr(instance.key())}))
     return settings
-
-
-def _on_stop(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())

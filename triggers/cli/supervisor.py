@@ -1,4 +1,4 @@
-"""Keeping a local system up: one database, one service, some workers, restarted when they die."""
+"""Keeping a local system up: one database, one service, one worker, restarted when they die."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from triggers.cli.instance import ROOT, Instance, Running
 
 _GRACE = 15.0
 _LOCAL_LEASE = "15"  #: seconds: a killed worker's task is taken over soon
+_LOCAL_WORKER_GRACE = 10.0
 
 
 @dataclass
@@ -83,13 +84,13 @@ def run(instance: Instance, *, port: int | None, workers: int) -> None:
             running = Running(os.getpid(), _port(instance, port), workers)
             children = _children(instance, url, running)
             instance.announce(running)
-            _watch(children, stopping)
+            _watch(children, stopping, grace(instance))
         finally:
             if instance.settings.database.embedded:
                 instance.cluster().stop()
 
 
-def _watch(children: list[Child], stopping: threading.Event) -> None:
+def _watch(children: list[Child], stopping: threading.Event, grace: float) -> None:
     try:
         while not stopping.is_set():
             for child in children:
@@ -98,7 +99,7 @@ def _watch(children: list[Child], stopping: threading.Event) -> None:
     finally:
         for child in children:
             child.terminate()
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + grace
         for child in children:
             child.wait(deadline)
 
@@ -112,16 +113,27 @@ def _children(instance: Instance, url: str, running: Running) -> list[Child]:
         PYTHONPATH=str(ROOT),
     )
     environment.setdefault("TASK_LEASE_SECONDS", _LOCAL_LEASE)
-    names = ["serve", *(f"worker-{n}" for n in range(1, running.workers + 1))]
+    environment["WORKER_GRACE_SECONDS"] = str(_worker_grace(instance))
+    commands = {"serve": ["serve"], "worker": ["worker", "--processes", str(running.workers)]}
     return [
         Child(
             name,
-            [sys.executable, "-m", "triggers.cli", name.partition("-")[0], "--parent", str(running.pid)],
+            [sys.executable, "-m", "triggers.cli", *command, "--parent", str(running.pid)],
             environment,
             instance.logs / f"{name}.log",
         )
-        for name in names
+        for name, command in commands.items()
     ]
+
+
+def _worker_grace(instance: Instance) -> float:
+    worker = instance.settings.worker
+    return worker.grace_seconds if "grace_seconds" in worker.model_fields_set else _LOCAL_WORKER_GRACE
+
+
+def grace(instance: Instance) -> float:
+    """Seconds that the processes of a local system get to stop, the worker with something to spare."""
+    return max(_GRACE, _worker_grace(instance) + 3)
 
 
 def _port(instance: Instance, asked: int | None) -> int:
@@ -147,7 +159,7 @@ def _free(port: int) -> bool:
     return True
 
 
-def start_detached(instance: Instance, *, port: int | None, workers: int) -> None:
+def start_detached(instance: Instance, *, port: int | None, workers: int) -> subprocess.Popen[bytes]:
     """Start a supervisor that outlives this command and its terminal."""
     instance.logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "triggers.cli", "up", "--workers", str(workers)]
@@ -155,7 +167,7 @@ def start_detached(instance: Instance, *, port: int | None, workers: int) -> Non
         command += ["--port", str(port)]
     environment = inherited(GEOMACHINE_HOME=str(instance.home), PYTHONPATH=str(ROOT))
     with (instance.logs / "supervisor.log").open("ab") as log:
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=ROOT
         )
 

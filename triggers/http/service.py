@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from composition import Runtime
 from core.errors import Unauthenticated
-from infrastructure.postgres.pool import conninfo
+from infrastructure.postgres.login import conninfo
 from triggers.http.app import create_app
 from triggers.web.mounts import MountSettings, build_mounts
 
