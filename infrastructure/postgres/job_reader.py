@@ -273,6 +273,10 @@ class JobReader:
         """Side effects that wait, and those given up."""
         return self._row("outbox_backlog")
 
+    def machine_standing(self) -> dict[str, object]:
+        """Stranded jobs, open dead letters, and when the janitor last mended something."""
+        return self._row("machine_standing")
+
     def versions(self) -> dict[str, object]:
         """What the database server is."""
         return self._row("versions")

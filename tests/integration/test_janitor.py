@@ -6,6 +6,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from infrastructure.postgres.pool import Pool
+from tests.support.api import Api
 from tests.support.probe import QUEUES, machine
 
 
@@ -127,3 +128,19 @@ def test_retention_goes_through_its_index_a_batch_at_a_time(pool: Pool) -> None:
             " ORDER BY finished_at LIMIT 100"
         ).fetchall()
     assert any("ix_jobs_to_archive" in row[0] for row in plan)
+
+
+def test_health_publishes_how_many_jobs_are_stranded(api: Api) -> None:
+    machine = api.runtime.machine
+    machine.submit("hello_world", {"n": 2})
+    whole = api.of("ada").get("/api/health")
+    assert whole.json()["components"]["machine"]["stranded_jobs"] == 0
+    with api.runtime.pool.connection() as conn:
+        conn.execute("DELETE FROM app.queue")
+    broken = api.of("ada").get("/api/health")
+    assert broken.status_code == 503
+    assert "1 open jobs have no open work" in broken.json()["components"]["machine"]["error"]
+    machine.mend()
+    mended = api.of("ada").get("/api/health").json()["components"]["machine"]
+    assert (mended["status"], mended["stranded_jobs"]) == ("healthy", 0)
+    assert mended["last_mended_at"] is not None

@@ -10,8 +10,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from composition import Runtime
 from core.contracts.storage import BlobName
-from core.errors import GeomachineError, SourceNotFound
+from core.errors import ContractViolation, GeomachineError, SourceNotFound
 from triggers.http.access import TheRuntime
 from triggers.http.auth import Principal, Role, require
 
@@ -45,6 +46,7 @@ def health(runtime: TheRuntime, _: Member, response: Response) -> dict[str, obje
         "storage": _check(lambda: _storage_answers(runtime)),
         "queue": _check(lambda: {"backlog": runtime.jobs.backlog(), "outbox": runtime.jobs.outbox_backlog()}),
     }
+    components["machine"] = _check(lambda: _machine_stands(runtime))
     if runtime.bus is not None:
         administration = runtime.bus.administration
         components["broker"] = _check(lambda: {"queues": [asdict(counts) for counts in administration.counts()]})
@@ -57,6 +59,17 @@ def health(runtime: TheRuntime, _: Member, response: Response) -> dict[str, obje
         "errors": [f"{name}: {components[name]['error']}" for name in down],
         "environment": {"app_mode": runtime.settings.app.mode.value, "name": runtime.settings.app.name},
     }
+
+
+def _machine_stands(runtime: Runtime) -> dict[str, object]:
+    """The published figure: open jobs without a live lease, a due time or a place in line. It is 0, or a defect."""
+    standing = runtime.jobs.machine_standing()
+    if standing["stranded_jobs"]:
+        raise ContractViolation(
+            f"{standing['stranded_jobs']} open jobs have no open work.",
+            hint="The janitor gives it back within a minute; app.janitor_runs tells what it found.",
+        )
+    return standing
 
 
 def _storage_answers(runtime: TheRuntime) -> dict[str, object]:

@@ -177,6 +177,12 @@ FROM app.queue GROUP BY queue ORDER BY queue
 SELECT count(*) FILTER (WHERE dead_at IS NULL) AS waiting, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead
 FROM app.outbox WHERE delivered_at IS NULL
 
+-- name: machine_standing
+-- Jobs that nothing would move, what waits for a person, and when the janitor last mended something.
+SELECT (SELECT count(*) FROM app.stranded_jobs) AS stranded_jobs,
+    (SELECT count(*) FROM app.dead_letters WHERE state = 'open') AS dead_letters,
+    (SELECT started_at FROM app.janitor_runs ORDER BY started_at DESC LIMIT 1) AS last_mended_at
+
 -- name: versions
 -- What the server is.
 SELECT current_setting('server_version') AS postgresql, public.postgis_lib_version() AS postgis, pgstac.get_version() AS pgstac
