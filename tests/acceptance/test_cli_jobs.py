@@ -51,6 +51,13 @@ def test_a_job_is_found_by_how_its_id_begins(system: System) -> None:
     assert (code, "NOT_FOUND" in printed) == (1, True)
 
 
+def test_any_job_can_be_watched_to_its_end(system: System) -> None:
+    job = failed_job(system)
+    code, printed = run(system, "watch", job[:16])
+    assert code == 1
+    assert "was asked to fail. Lower failure_rate. [INJECTED_FAILURE]" in printed
+
+
 def test_an_ended_job_cannot_be_cancelled_and_a_failed_one_can_be_retried(system: System) -> None:
     job = failed_job(system)
     code, printed = run(system, "cancel", job, "--reason", "too late")

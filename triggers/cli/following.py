@@ -1,4 +1,4 @@
-"""Watching requests until their jobs end, with a progress bar for each."""
+"""Watching requests and jobs until they end, with a progress bar for each."""
 
 from __future__ import annotations
 
@@ -10,26 +10,44 @@ from typing import cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from core.errors import NotFound
 from core.states import JobStatus, terminal_job_statuses
-from triggers.cli.client import Client, Json
+from triggers.cli.client import ApiError, Client, Json
 
 _INTERVAL = 0.3
 
 
 def follow(client: Client, console: Console, labels: Mapping[str, str]) -> dict[str, Json]:
-    """Show the requests of these ids until all jobs have ended; their last status by id."""
+    """Show the requests or jobs of these ids until all have ended; their last status by id."""
     last: dict[str, Json] = {}
     with _progress(console) as progress:
         bars = {id_: progress.add_task(label, total=100, stage="waiting") for id_, label in labels.items()}
         while len(last) < len(labels):
             for id_ in [i for i in labels if i not in last]:
-                status = client.get(f"/api/platform/status/{id_}")
+                status = status_of(client, id_)
                 _show(progress, bars[id_], status)
                 if JobStatus(str(status["job_status"])) in terminal_job_statuses():
                     last[id_] = status
             if len(last) < len(labels):
                 time.sleep(_INTERVAL)
     return last
+
+
+def status_of(client: Client, id_: str) -> Json:
+    """The status of a request, or of a job that no request asked for, in the same words."""
+    try:
+        return client.get(f"/api/platform/status/{id_}")
+    except ApiError as e:
+        if e.remote_code != NotFound.code:
+            raise
+    job = client.get(f"/api/jobs/status/{id_}")
+    return {
+        **job,
+        "job_id": job["jobId"],
+        "job_status": job["status"],
+        "job_error": job["errorDetails"],
+        "task_summary": job["taskSummary"],
+    }
 
 
 def _progress(console: Console) -> Progress:
@@ -45,24 +63,17 @@ def _progress(console: Console) -> Progress:
 
 
 def _show(progress: Progress, bar: TaskID, status: Json) -> None:
-    stages = list(_stages(status))
-    job_status = str(status["job_status"])
-    if job_status == JobStatus.COMPLETED:
-        progress.update(bar, completed=100, stage="[green]completed")
-    elif job_status == JobStatus.FAILED:
-        progress.update(bar, stage="[red]failed")
-    elif stages:
-        current = stages[-1]
-        progress.update(bar, completed=_percent(stages, status), stage=_doing(current))
-
-
-def _percent(stages: list[Json], status: Json) -> float:
-    total = max(len(stages), cast("int", status["total_stages"]))
-    done = 0.0
-    for stage in stages:
-        tasks = cast("int", stage["total"]) or 1
-        done += cast("int", stage.get("completed", 0)) / tasks + (cast("float", stage["progress"] or 0.0) / 100) / tasks
-    return 100 * min(done / total, 0.99)
+    percent = cast("float", status["progress"])
+    match JobStatus(str(status["job_status"])):
+        case JobStatus.COMPLETED:
+            progress.update(bar, completed=100, stage="[green]completed")
+        case JobStatus.COMPLETED_WITH_ERRORS:
+            progress.update(bar, completed=100, stage="[yellow]completed with errors")
+        case JobStatus.FAILED | JobStatus.CANCELLED as ended:
+            progress.update(bar, completed=percent, stage=f"[red]{ended.value}")
+        case _:
+            stages = list(_stages(status))
+            progress.update(bar, completed=percent, stage=_doing(stages[-1]) if stages else "")
 
 
 def _doing(stage: Json) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.errors import GeomachineError
+from core.states import JobStatus
 from triggers.cli import database, dead_letters, demo, following, jobs, local, processes, queues, supervisor, uploads
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
@@ -142,12 +143,13 @@ def submit(
 
 
 @app.command()
-def watch(job: Annotated[str, typer.Argument(metavar="JOB", help="A job_id or request_id.")]) -> None:
+def watch(job: jobs.JobArgument) -> None:
     """Follow a job to its end."""
     with local.connect(Instance()) as client:
-        ended = following.follow(client, console, {job: job[:12]})
-    if ended[job]["job_status"] != "completed":
-        console.print(f"[red]✗[/] {demo.failure(job[:12], ended[job]).why}", soft_wrap=True)
+        job_id = jobs.resolve(client, job)
+        ended = following.follow(client, console, {job_id: job[:12]})[job_id]
+    if ended["job_status"] not in (JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS):
+        console.print(f"[red]✗[/] {demo.failure(job[:12], ended).why}", soft_wrap=True)
         raise typer.Exit(1)
 
 
