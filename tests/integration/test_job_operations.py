@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -263,3 +264,24 @@ def test_a_request_for_work_that_somebody_else_asked_for_first_makes_it_visible(
             ("0" * 32, job),
         )
     assert api.of("bob").get(f"/api/jobs/status/{job}").status_code == 200
+
+
+def test_deleting_and_cancelling_jobs_that_workers_are_busy_with_hurts_nobody(api: Api) -> None:
+    kept = [api.submit(name=f"kept-{n}", widths=[2, 6, 1]) for n in range(4)]
+    doomed = [api.submit(name=f"doomed-{n}", widths=[2, 6, 1]) for n in range(12)]
+    workers = [api.runtime.worker(f"w{n}") for n in range(3)]
+    with ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(api.drain, worker) for worker in workers]
+        answers = []
+        for number, job in enumerate(doomed):
+            if number % 2:
+                answers.append(post(api, f"/api/jobs/{job}/cancel").status_code)
+            answers.append(delete(api, job, confirm="yes", force=True).status_code)
+        for one in running:
+            one.result()
+    assert set(answers) <= {200, 409}, answers
+    assert answers.count(200) >= len(doomed)
+    api.drain()
+    assert [api.get(f"/api/jobs/status/{job}")["status"] for job in kept] == ["completed"] * 4
+    assert api.query("SELECT count(*) FROM app.jobs") == [(4,)]
+    assert api.query("SELECT count(*) FROM app.queue") == [(0,)]
