@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
@@ -90,9 +91,9 @@ class Attempt:
         """Which delivery of the task this is."""
         return self.claimed.attempt
 
-    @property
+    @cached_property
     def checkpoint(self) -> StoredCheckpoint:
-        """Phases that earlier attempts finished."""
+        """Phases that earlier attempts, and this one, finished."""
         return StoredCheckpoint(self)
 
     def should_stop(self) -> bool:

@@ -171,6 +171,13 @@ def test_an_interrupted_task_resumes_after_its_checkpoint(pool: Pool, behaviour:
     assert ("task_interrupted" in events(pool, made.job_id)) == (failures == 0)
 
 
+def test_an_attempt_sees_the_checkpoint_it_has_just_saved(pool: Pool) -> None:
+    m = machine(pool)
+    m.submit("probe_heavy", {"name": "seen", "behaviour": "checkpoint twice"})
+    m.drain(QUEUES, 10)
+    assert query(pool, "SELECT result->>'resumed_from' FROM app.tasks WHERE stage = 2 AND task_index = 0") == [("1",)]
+
+
 def test_an_expired_lease_gives_the_task_to_another_and_fences_the_first(pool: Pool) -> None:
     slow, quick = machine(pool, "slow", lease=0.05), machine(pool, "quick")
     made = slow.submit("probe_heavy", {"name": "fenced", "widths": [1, 0, 0]})

@@ -98,6 +98,10 @@ def handle(parameters: Probe, ctx: TaskContext) -> Probed:
         case "checkpoint then stop" if not resumed:
             ctx.checkpoint.save(1, {"left": "here"})
             raise Interrupted
+        case "checkpoint twice":
+            ctx.checkpoint.save(1, {"left": "here"})
+            again = ctx.checkpoint.should_skip(1) and ctx.checkpoint.data == {"left": "here"}
+            return Probed(key=parameters.key, attempt=ctx.attempt, resumed_from=int(again))
         case "checkpoint then fail" if not resumed:
             ctx.checkpoint.save(1, {"left": "here"})
             raise StorageUnavailable("after the checkpoint")

@@ -45,7 +45,7 @@ BEGIN
     ), told AS (
         INSERT INTO app.job_events (job_key, stage, event_type, event_status, worker, duration_ms)
         SELECT d.job_key, d.stage, 'job_completed', CASE d.status WHEN 'completed' THEN 'success' ELSE 'warning' END::app.job_event_status,
-            p_worker, extract(epoch FROM d.finished_at - d.created_at) * 1000
+            p_worker, least(extract(epoch FROM d.finished_at - d.created_at) * 1000, 2147483647)  -- 24 days fill the column
         FROM done d
     )
     SELECT array_agg(d.job_key) INTO v_keys FROM done d;
