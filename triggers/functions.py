@@ -22,6 +22,8 @@ QUEUES = (Queue.JOBS, Queue.RASTER, Queue.VECTOR)
 #: Prefix of the settings that say how to connect, as `ServiceBusConnection__fullyQualifiedNamespace`.
 CONNECTION = "ServiceBusConnection"
 
+_PATIENCE = 120.0  #: seconds that a message waits for the database; ten deliveries then outlast twenty minutes
+
 #: Stands in for the broker where PostgreSQL is the queue. It ends before a minute has passed, so that a host that
 #: scales in loses little.
 DRAIN = Timer("drain", "DRAIN_SCHEDULE", "*/10 * * * * *", lambda runtime: runtime.machine.drain(tuple(QUEUES), 50))
@@ -50,7 +52,8 @@ def _add_queue(app: func.AsgiFunctionApp, queue: Queue, name: str, get_runtime: 
     # Sync on purpose: the engine runs it on its thread pool, and GDAL never blocks the event loop.
     def deliver(message: func.ServiceBusMessage) -> None:
         """Returning settles the message; raising has it delivered again, and in the end dead-lettered."""
-        get_runtime().desk(QUEUES).handle(message.get_body().decode("utf-8", "replace"))
+        body = message.get_body().decode("utf-8", "replace")
+        get_runtime().desk(QUEUES).handle(body, patience=_PATIENCE)
 
     # Resolved here, as for timers: a name that is not set means the default.
     trigger = app.service_bus_queue_trigger(arg_name="message", connection=CONNECTION, queue_name=name)

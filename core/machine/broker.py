@@ -22,6 +22,7 @@ from core.machine.machine import CoreMachine, Log, milliseconds_since
 from core.machine.store import Claimed, Finished
 
 _SWEEP_EVERY = 5.0
+_PAUSE = 2.0  #: between two looks for a database that is away
 NOT_OURS = "NotAGeomachineMessage"  #: why a foreign message is dead-lettered
 
 
@@ -94,12 +95,24 @@ class Desk:
                 [found[x]] = self._claim([tasks[x]])
         return found
 
+    def _claim_patiently(self, tasks: Sequence[TaskId], ends: float) -> list[Claimed | Fate]:
+        while True:
+            try:
+                return self.claim(tasks)
+            except TransientError:
+                if time.monotonic() + _PAUSE > ends:
+                    raise
+                time.sleep(_PAUSE)
+
     def _claim(self, tasks: Sequence[TaskId]) -> list[Claimed | Fate]:
         return self._mail.claim(self._machine.worker, self._queues, tasks, self._machine.lease)
 
-    def handle(self, body: str) -> bool:
-        """Process one message to its end; False when it leads to nothing. Raises InvalidRequest for a foreign one."""
-        [claimed] = self.claim([messages.read(body)])
+    def handle(self, body: str, *, patience: float = 0.0) -> bool:
+        """Process one message to its end; False when it leads to nothing. Raises InvalidRequest for a foreign one.
+
+        The database is waited for `patience` seconds: a message sent back meanwhile only uses its deliveries up.
+        """
+        [claimed] = self._claim_patiently([messages.read(body)], time.monotonic() + patience)
         if isinstance(claimed, Fate):
             return False
         keeper = LeaseKeeper(self._machine.store, self._machine.worker, self._machine.lease)
@@ -172,15 +185,15 @@ class BrokerWorker:
         """While the database is away messages wait under their locks: sent back, they would use their deliveries up."""
         claims: list[Claimed | Fate] = []
         while received and not claims:
+            if self._stopping.is_set():
+                for delivery in received:
+                    self._settle_message(delivery.abandon)
+                return
             try:
                 self._resolve_doubt()
                 claims = self._desk.claim([messages.read(d.body) for d in received])
             except TransientError as e:
                 self._wait("claiming_waits", e)
-                if self._stopping.is_set():
-                    for delivery in received:
-                        self._settle_message(delivery.abandon)
-                    return
         held = [(c, d) for c, d in zip(claims, received, strict=True) if isinstance(c, Claimed)]
         self._adapt(claims)
         for fate, delivery in zip(claims, received, strict=True):

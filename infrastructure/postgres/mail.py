@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue
@@ -23,25 +23,34 @@ _CLAIMED = [field.name for field in fields(Claimed)]
 Send = Callable[[Sequence[Letter]], Iterable[int]]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """How many letters were due, how many the broker accepted, and the last row read."""
+
+    found: int
+    accepted: int
+    last: int
+
+
 class PostgresMail:
     """Mail over a pool."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def send(self, limit: int, resend: float, except_queues: Sequence[str], send: Send) -> tuple[int, int]:
-        """Hold some due letters, send them, and mark what was accepted: how many were found, and how many accepted.
+    def send(self, limit: int, resend: float, except_queues: Sequence[str], after: int, send: Send) -> Batch:
+        """Hold some due letters beyond row `after`, send them, and mark what was accepted.
 
         When this process dies before it commits, they are sent again under the same message ids.
         """
-        parameters = {"limit": limit, "resend": resend, "except_queues": list(except_queues)}
+        parameters = {"limit": limit, "resend": resend, "except_queues": list(except_queues), "after": after}
         with transaction(self._pool) as conn:
             with conn.cursor(row_factory=class_row(Letter)) as cursor:
                 letters = cursor.execute(_SQL["take_letters"], parameters).fetchall()
             accepted = list(send(letters))
             if accepted:
                 conn.execute(_SQL["letters_sent"], {"queue_ids": accepted})
-        return len(letters), len(accepted)
+        return Batch(len(letters), len(accepted), letters[-1].queue_id if letters else after)
 
     def claim(self, worker: str, queues: Sequence[str], tasks: Sequence[TaskId], lease: float) -> list[Claimed | Fate]:
         """Lease what messages name."""

@@ -40,12 +40,16 @@ class ServiceBusDispatcher:
                     failures[queue] = e
                     return  # the others go in a transaction of their own: rows are not held through several time-outs
 
+        after = 0
         while True:
             failed = len(failures)
-            found, sent = self._mail.send(_BATCH, self._resend, list(failures), send)
-            count += sent
-            if found < _BATCH and len(failures) == failed:
+            batch = self._mail.send(_BATCH, self._resend, list(failures), after, send)
+            count += batch.accepted
+            if len(failures) > failed:
+                continue  # once more from here, without the queue that failed
+            if batch.found < _BATCH:
                 break
+            after = batch.last
         if failures:
             raise next(iter(failures.values()))
         return count

@@ -76,7 +76,7 @@ def test_a_dispatcher_killed_before_its_commit_sends_again_under_the_same_ids(bu
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bus.service.mail.send(500, 600, [], die)
+        bus.service.mail.send(500, 600, [], 0, die)
     assert bus.service.dispatcher.dispatch() == 3
     assert (bus.stats("vector-tasks")["active"], bus.stats("vector-tasks")["total_duplicates"]) == (3, 3)
 
@@ -279,7 +279,7 @@ def test_a_claim_waits_for_a_row_that_is_just_being_sent(bus: Bus, db: str) -> N
     import threading
 
     with psycopg.connect(db) as sender:
-        sender.execute("SELECT * FROM app.take_letters(10, 600, '{}')")
+        sender.execute("SELECT * FROM app.take_letters(10, 600, '{}', 0)")
         handler = threading.Thread(target=lambda: found.append(bus.desk(dispatch=False).handle(body(made.job_id))))
         handler.start()
         waiting = (

@@ -1,6 +1,6 @@
 -- name: take_letters
 -- Hold a batch of rows that a broker has to hear of; concurrent dispatchers share them out.
-SELECT * FROM app.take_letters(%(limit)s, %(resend)s, %(except_queues)s::text[])
+SELECT * FROM app.take_letters(%(limit)s, %(resend)s, %(except_queues)s::text[], %(after)s)
 
 -- name: letters_sent
 -- Mark rows of the open transaction as handed to the broker.

@@ -2,12 +2,13 @@
 
 -- Hold rows that nobody holds and the broker has not heard of, or heard of long ago: a message may have been lost. The wait doubles
 -- with every repetition, because a message that only stands in a long line is not lost. The caller sends them before it commits.
-CREATE OR REPLACE FUNCTION app.take_letters(p_limit int, p_resend double precision, p_except_queues text[])
+-- A round goes on after the last row of the batch before, or a wide stage would be read from its beginning for each batch.
+CREATE OR REPLACE FUNCTION app.take_letters(p_limit int, p_resend double precision, p_except_queues text[], p_after bigint)
 RETURNS TABLE (queue_id bigint, queue text, job_id text, stage int, task_index int, attempt int, number int, delay double precision)
 LANGUAGE sql AS $$
     WITH due AS MATERIALIZED (
         SELECT q.* FROM app.queue q
-        WHERE q.worker IS NULL AND q.queue <> ALL (p_except_queues)
+        WHERE q.queue_id > p_after AND q.worker IS NULL AND q.queue <> ALL (p_except_queues)
             AND (q.dispatched_at IS NULL OR greatest(q.dispatched_at, q.visible_at)
                  + p_resend * power(2, least(greatest(q.dispatches - q.attempt - 1, 0), 8)) * interval '1 second' <= clock_timestamp())
         ORDER BY q.queue_id LIMIT p_limit FOR UPDATE SKIP LOCKED
