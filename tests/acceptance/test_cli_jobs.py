@@ -58,6 +58,13 @@ def test_any_job_can_be_watched_to_its_end(system: System) -> None:
     assert "was asked to fail. Lower failure_rate. [INJECTED_FAILURE]" in printed
 
 
+def test_the_timeline_of_a_large_job_shows_the_tasks_in_trouble(system: System) -> None:
+    code, printed = run(system, "timeline", failed_job(system, 50), "--limit", "5")
+    assert code == 0
+    assert re.search(r"s1-\d+ .*failed.*was asked to fail", printed)
+    assert " cancelled" not in printed
+
+
 def test_an_ended_job_cannot_be_cancelled_and_a_failed_one_can_be_retried(system: System) -> None:
     job = failed_job(system)
     code, printed = run(system, "cancel", job, "--reason", "too late")

@@ -264,6 +264,12 @@ def test_a_request_for_work_that_somebody_else_asked_for_first_makes_it_visible(
             ("0" * 32, job),
         )
     assert api.of("bob").get(f"/api/jobs/status/{job}").status_code == 200
+    status = api.get(f"/api/platform/status/{'0' * 32}", "bob", verbose=True)
+    assert (status["progress"], status["queue_position"], status["waiting_for"]["reason"]) == (0, 1, "queued")
+    assert [(t["task_id"], t["status"]) for t in status["task_summary"]["tasks"]] == [(f"{job}-s1-0", "queued")]
+    assert api.of("ann").get(f"/api/platform/status/{'0' * 32}").status_code == 404
+    assert api.get("/api/platform/status", "ann")["requests"] == []
+    assert api.get("/api/platform/status", "bob")["count"] == 1
 
 
 def test_deleting_and_cancelling_jobs_that_workers_are_busy_with_hurts_nobody(api: Api) -> None:

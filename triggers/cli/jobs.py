@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, cast
@@ -86,13 +87,13 @@ def timeline(
     with local.connect(Instance()) as client:
         job_id = resolve(client, job)
         found = client.get(f"/api/jobs/{job_id}/timeline", limit=max(limit, 1))
+        tasks = list(itertools.islice(_noteworthy(client, job_id, found), limit))
         head, stages = cast("Json", found["job"]), cast("list[Json]", found["stages"])
         title = f"{head['job_type']} {str(job_id)[:12]} run {head['run']}: "
         console.print(Text(title).append(coloured(str(head["status"]))).append(f" {head['progress']:.0f}%"))
         console.print(_stages(stages, head))
-        tasks = cast("list[Json]", found["tasks"])[:limit]
-        if any(_noteworthy(t) for t in tasks):
-            console.print(_tasks([t for t in tasks if _noteworthy(t)]))
+        if tasks:
+            console.print(_tasks(tasks))
     for key, words in (("error_message", "Failed"), ("error_hint", "Hint")):
         if head[key]:
             console.print(f"{words}: {head[key]}", markup=False, soft_wrap=True)
@@ -200,8 +201,15 @@ def _stages(stages: list[Json], head: Json) -> Table:
     return table
 
 
-def _noteworthy(task: Json) -> bool:
-    return task["status"] != "completed" or len(cast("list[Json]", task["attempts"])) > 1
+def _noteworthy(client: Client, job_id: str, first: Json) -> Iterator[Json]:
+    """Tasks a person asks about: of a small job all that did not simply succeed, of a large one those in trouble."""
+    if first["next_cursor"] is None:
+        for task in cast("list[Json]", first["tasks"]):
+            if task["status"] != "completed" or len(cast("list[Json]", task["attempts"])) > 1:
+                yield task
+        return
+    for status in ("failed", "pending_retry", "processing"):
+        yield from _paged(client, f"/api/jobs/{job_id}/timeline", "tasks", status=status)
 
 
 def _tasks(tasks: list[Json]) -> Table:

@@ -101,7 +101,7 @@ class TaskPage(BaseModel):
     job_id: str
     run: int
     count: int
-    tasks: list[dict[str, object]]
+    tasks: list[views.Task]
     next_cursor: str | None
 
 

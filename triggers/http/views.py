@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from core.contracts.situations import Situation
-from infrastructure.postgres.job_reader import JobView, StageView, TaskView
+from pydantic import BaseModel
+
+from core.contracts.situations import Situation, WaitingFor
+from core.machine.identity import TaskId
+from infrastructure.postgres.job_reader import JobView, StageView, TaskState, TaskView
 from services.jobs.situation import waiting_for
 
 _COUNTS = ("completed", "failed", "processing", "pending_retry", "queued", "cancelled")
@@ -34,27 +38,48 @@ def task_summary(stages: Sequence[StageView]) -> dict[str, object]:
     return {"total": sum(s.expected for s in stages), **totals, "by_stage": by_stage}
 
 
-def task(view: TaskView, job_id: str) -> dict[str, object]:
-    """One task. A pending task that a worker holds is shown as processing."""
+class Task(BaseModel):
+    """One task. A pending one that a worker holds is shown as processing."""
+
+    task_id: str
+    task_key: str
+    task_type: str
+    stage: int
+    task_index: int
+    status: TaskState
+    attempt: int
+    error: str | None
+    error_code: str | None
+    progress: float | None
+    progress_message: str | None
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    waiting_for: WaitingFor | None
+
+
+def task(view: TaskView, job_id: str) -> Task:
+    """A task as callers see it."""
     item = view.open_item
-    return {
-        "task_id": f"{job_id}-s{view.stage}-{view.task_index}",
-        "task_key": view.task_key,
-        "task_type": view.task_type,
-        "stage": view.stage,
-        "task_index": view.task_index,
-        "status": view.state.value,
-        "attempt": view.held_attempt or view.attempt,
-        "error": view.error_message,
-        "error_code": view.error_code,
-        "progress": view.progress,
-        "progress_message": view.progress_message,
-        "worker": view.leased_by or view.worker,
-        "started_at": view.started_at,
-        "finished_at": view.finished_at,
-        "duration_ms": view.duration_ms,
-        "waiting_for": waiting_for(item) if item else None,
-    }
+    return Task(
+        task_id=str(TaskId(job_id, view.stage, view.task_index)),
+        task_key=view.task_key,
+        task_type=view.task_type,
+        stage=view.stage,
+        task_index=view.task_index,
+        status=view.state,
+        attempt=view.held_attempt or view.attempt,
+        error=view.error_message,
+        error_code=view.error_code,
+        progress=view.progress,
+        progress_message=view.progress_message,
+        worker=view.leased_by or view.worker,
+        started_at=view.started_at,
+        finished_at=view.finished_at,
+        duration_ms=view.duration_ms,
+        waiting_for=waiting_for(item) if item else None,
+    )
 
 
 def error(job: JobView) -> dict[str, object] | None:
