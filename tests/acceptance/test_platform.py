@@ -225,6 +225,13 @@ def test_an_unknown_path_and_a_wrong_method_answer_in_the_error_family(running: 
     assert (wrong.status_code, wrong.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
 
 
+def test_a_body_that_is_no_json_is_refused_as_such(running: System) -> None:
+    with running.client() as client:
+        answer = client.post("/api/platform/submit", content="{bad", headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert answer.json()["error"].startswith("The body is not valid JSON")
+
+
 def test_a_body_over_the_limit_is_refused(running: System) -> None:
     with running.client() as client:
         answer = submit(client, {"dataset_id": "x" * (11 << 20)})

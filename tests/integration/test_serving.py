@@ -46,17 +46,29 @@ def shown(answer: dict) -> set[str]:
     return {feature["id"] for feature in answer["features"]}
 
 
-@pytest.mark.parametrize("path", HIDDEN)
-def test_what_is_not_published_does_not_exist_for_the_public(client: TestClient, path: str) -> None:
-    answer = client.get(path)
-    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
-    assert set(answer.json()) == FAMILY
-    assert client.get(path, headers=ROLE).status_code == 200
+def test_what_is_not_published_does_not_exist_for_the_public(client: TestClient) -> None:
+    for path in HIDDEN:
+        answer = client.get(path)
+        assert (path, answer.status_code, answer.json()["code"]) == (path, 404, "NOT_FOUND")
+        assert set(answer.json()) == FAMILY
+        assert client.get(path, headers=ROLE).status_code == 200, path
 
 
-@pytest.mark.parametrize("query", ["", "&collections=secret", "&ids=secret-plan,relief-draft", "&published=false"])
-def test_no_search_shows_the_public_what_is_not_published(client: TestClient, query: str) -> None:
-    assert shown(client.get(f"{STAC}/search?limit=10{query}").json()) <= {"relief-open"}
+def test_no_search_shows_the_public_what_is_not_published(client: TestClient) -> None:
+    for query in ("", "&collections=secret", "&ids=secret-plan,relief-draft", "&published=false"):
+        assert shown(client.get(f"{STAC}/search?limit=10{query}").json()) <= {"relief-open"}
+
+
+def test_a_wrong_request_is_answered_in_the_error_family(client: TestClient) -> None:
+    for method, path, body, status, code in (
+        ("PUT", FEATURES, b"", 405, "METHOD_NOT_ALLOWED"),
+        ("DELETE", f"{STAC}/search", b"", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", f"{STAC}/nothing", b"", 404, "NOT_FOUND"),
+        ("POST", f"{STAC}/search", b"{bad", 400, "VALIDATION_ERROR"),
+    ):
+        answer = client.request(method, path, content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert set(answer.json()) == FAMILY
 
 
 def test_a_search_that_asks_for_drafts_by_filter_finds_none(client: TestClient) -> None:

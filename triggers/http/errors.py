@@ -64,11 +64,17 @@ def answer(request: Request, known: errors.GeomachineError) -> JSONResponse:
     return JSONResponse(content, status, headers)
 
 
+def phrase(problem: Mapping[str, object]) -> str:
+    """What one of Pydantic's findings says to the caller."""
+    place = cast("tuple[str | int, ...]", problem["loc"])
+    if problem["type"] == "json_invalid":
+        reason = cast("Mapping[str, str]", problem["ctx"])["error"]
+        return f"The body is not valid JSON: {reason} at character {place[-1]}"
+    return f"{'.'.join(str(part) for part in place[1:]) or place[0]}: {problem['msg']}"
+
+
 async def _validation(request: Request, error: Exception) -> JSONResponse:
-    problems = [
-        f"{'.'.join(str(part) for part in p['loc'] if part not in ('body', 'query', 'path')) or 'body'}: {p['msg']}"
-        for p in cast("RequestValidationError", error).errors()
-    ]
+    problems = [phrase(problem) for problem in cast("RequestValidationError", error).errors()]
     return JSONResponse(
         body(
             request,
