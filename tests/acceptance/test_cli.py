@@ -197,3 +197,14 @@ def test_down_stops_every_process_and_says_so(commands: Commands) -> None:
     code, printed = commands.run("approvals")
     assert code == 1
     assert "./geomachine up" in printed
+
+
+def test_down_stops_a_system_that_is_still_starting(commands: Commands) -> None:
+    lock = commands.home / "run" / "supervisor.lock"
+    before, starting = lock.read_text(), commands.start("up", "--detach")
+    ends = time.monotonic() + 60
+    while lock.read_text() in ("", before) and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert "Stopped" in commands.run("down")[1]
+    starting.communicate(timeout=60)
+    assert commands.processes() == []

@@ -7,8 +7,6 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,25 +79,31 @@ class Instance:
                 return True
         return False
 
+    def supervisor_pid(self) -> int | None:
+        """The live supervisor, which may still be starting; None while there is none."""
+        said = self._private("supervisor.lock").read_text(encoding="ascii") if self.supervisor_lives() else ""
+        return int(said) if said else None
+
     def running(self) -> Running | None:
         """What the live supervisor announced; None while there is none or it is still starting."""
         return self._state() if self.supervisor_lives() else None
 
-    @contextmanager
-    def supervised(self) -> Iterator[None]:
-        """Be the one supervisor of this home while inside. Raises Conflict when there is one."""
-        with self._private("supervisor.lock").open("a") as file:
-            for attempt in range(20):  # someone who only looks holds the lock for an instant
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if attempt == 19:
-                        hint = "See ./geomachine status."
-                        raise Conflict(f"The system of {self.home} is running already.", hint=hint) from None
-                    time.sleep(0.05)
-            self._private("supervisor.json").unlink(missing_ok=True)  # a killed one left it
-            yield
+    def supervise(self) -> None:
+        """Be the one supervisor of this home until this process ends. Raises Conflict when there is one."""
+        # Never closed: who waits for the lock waits for the end of the process.
+        lock = os.open(self._private("supervisor.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        for attempt in range(20):  # someone who only looks holds the lock for an instant
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == 19:
+                    hint = "See ./geomachine status."
+                    raise Conflict(f"The system of {self.home} is running already.", hint=hint) from None
+                time.sleep(0.05)
+        self._private("supervisor.json").unlink(missing_ok=True)  # a killed one left it
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
 
     def announce(self, running: Running) -> None:
         """Tell others where the service will answer."""

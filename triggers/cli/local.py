@@ -17,7 +17,8 @@ from triggers.cli import supervisor
 from triggers.cli.client import Client
 from triggers.cli.instance import Instance, Running
 
-_START_SECONDS = 120.0
+_PREPARE_SECONDS = 900.0  #: the first start may have to fetch PostgreSQL
+_START_SECONDS = 120.0  #: the service, once the database is there
 WORKERS = 2
 
 
@@ -41,15 +42,16 @@ def ensure_up(instance: Instance, console: Console, *, port: int | None = None, 
     started = None
     if not instance.supervisor_lives():
         started = supervisor.start_detached(instance, port=port, workers=workers)
-    begun = time.monotonic()
+    ends = time.monotonic() + _PREPARE_SECONDS
     with console.status("Bringing the system up"):
-        while time.monotonic() < begun + _START_SECONDS:
+        while time.monotonic() < ends:
             running = instance.running()
             if running is not None:
+                ends = min(ends, time.monotonic() + _START_SECONDS)
                 with Client(running.url, instance.key()) as client:
                     if client.wait_until_ready(2):
                         return running
-            elif started is not None and started.poll() is not None and not instance.supervisor_lives():
+            elif (started is None or started.poll() is not None) and not instance.supervisor_lives():
                 break
             time.sleep(0.2)
     supervisor_said = _tail(log, begin)
@@ -73,11 +75,11 @@ def bronze(settings: config.Settings) -> ObjectStorage:
 
 def stop(instance: Instance) -> bool:
     """Stop the supervisor, its children and the embedded database; False when nothing ran."""
-    running = instance.running()
-    if running is not None:
-        os.kill(running.pid, signal.SIGTERM)
+    pid = instance.supervisor_pid()
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
         ends = time.monotonic() + supervisor.grace(instance) + 25
         while instance.supervisor_lives() and time.monotonic() < ends:
             time.sleep(0.1)
     database = instance.settings.database.embedded and instance.cluster().stop()
-    return running is not None or database
+    return pid is not None or database

@@ -67,7 +67,8 @@ def up(
     if detach:
         running = local.ensure_up(instance, console, port=port, workers=workers)
         console.print(
-            f"Up at {running.url}/api/interface/swagger with {running.workers} workers. Stop: ./geomachine down"
+            f"Up at {running.url}/api/interface/swagger with {running.workers} workers. Stop: ./geomachine down",
+            soft_wrap=True,
         )
     else:
         console.print(f"Starting; logs in {instance.logs}. Ctrl-C stops everything.", soft_wrap=True)

@@ -76,18 +76,18 @@ def run(instance: Instance, *, port: int | None, workers: int) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    with instance.supervised():
-        instance.logs.mkdir(parents=True, exist_ok=True)
-        url = instance.database_url()
-        try:
-            schema.ensure(url)
-            running = Running(os.getpid(), _port(instance, port), workers)
-            children = _children(instance, url, running)
-            instance.announce(running)
-            _watch(children, stopping, grace(instance))
-        finally:
-            if instance.settings.database.embedded:
-                instance.cluster().stop()
+    instance.supervise()
+    instance.logs.mkdir(parents=True, exist_ok=True)
+    url = instance.database_url()
+    try:
+        schema.ensure(url)
+        running = Running(os.getpid(), _port(instance, port), workers)
+        children = _children(instance, url, running)
+        instance.announce(running)
+        _watch(children, stopping, grace(instance))
+    finally:
+        if instance.settings.database.embedded:
+            instance.cluster().stop()
 
 
 def _watch(children: list[Child], stopping: threading.Event, grace: float) -> None:
