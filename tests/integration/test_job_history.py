@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -69,6 +70,21 @@ def test_following_a_running_job_misses_no_event_that_appears_late_and_shows_non
     assert [e["event_id"] for e in rest] == [
         n for (n,) in api.query("SELECT event_id FROM app.job_events WHERE job_key = %s ORDER BY 1", key)
     ]
+
+
+def test_following_a_job_that_several_workers_run_tells_its_whole_history_once(api: Api) -> None:
+    job = api.submit(name="busy", widths=[3, 150, 3])
+    workers = [api.runtime.worker(f"w{n}") for n in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        running = [threads.submit(api.drain, worker) for worker in workers]
+        seen = [e["event_id"] for e in pages(api, f"/api/jobs/{job}/events", "events", limit=7)]
+        for one in running:
+            one.result()
+    told = api.query(
+        "SELECT event_id FROM app.job_events e JOIN app.jobs USING (job_key) WHERE job_id = %s ORDER BY 1", job
+    )
+    assert seen == [number for (number,) in told]
+    assert len(seen) > 156
 
 
 def test_the_summary_counts_every_event_and_times_every_stage(api: Api) -> None:
