@@ -64,7 +64,7 @@ def login(db: str, directory: Directory) -> TokenLogin:
 
 
 def settings() -> DatabaseSettings:
-    return DatabaseSettings(DOCKER_DB_POOL_MIN=1, DOCKER_DB_POOL_MAX=2)
+    return DatabaseSettings(DOCKER_DB_POOL_MIN=1, DOCKER_DB_POOL_MAX=1)
 
 
 def test_a_pool_goes_on_after_its_password_was_rotated_and_its_sessions_ended(
