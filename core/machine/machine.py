@@ -137,7 +137,7 @@ class CoreMachine:
             return attempts.failure(TaskTimeout(f"The task ran for {ran:.0f} s; it may run for {seconds:.0f} s."))
         return outcome
 
-    def _shown(self, claimed: Claimed, seconds: float, stop: threading.Event) -> AbstractContextManager[None]:
+    def _shown(self, claimed: Claimed, seconds: float, stop: threading.Event) -> AbstractContextManager[object]:
         return self._slot.running(claimed, seconds, stop) if self._slot else nullcontext()
 
     def settle(self, claimed: Claimed, outcome: Outcome, duration: int) -> None:

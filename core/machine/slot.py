@@ -6,8 +6,6 @@ import mmap
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from core.machine.identity import TaskId
@@ -57,9 +55,8 @@ class Slot:
         """The worker is alive and reached the database."""
         _SIGN.pack_into(self._memory, _SIGN_AT, time.monotonic())
 
-    @contextmanager
-    def running(self, claimed: Claimed, seconds: float, stop: threading.Event) -> Iterator[None]:
-        """Show the item while inside; `stop` is what `interrupt` sets."""
+    def running(self, claimed: Claimed, seconds: float, stop: threading.Event) -> Slot:
+        """Show the item from now to the end of the `with` block; `stop` is what `interrupt` sets."""
         now = time.monotonic()
         # The item is written while the turn is even, when nobody reads it, and so is never seen half-written.
         _ITEM.pack_into(
@@ -77,12 +74,15 @@ class Slot:
         self._stop = stop
         self._turn += 1
         _TURN.pack_into(self._memory, _TURN_AT, self._turn)
-        try:
-            yield
-        finally:
-            self._turn += 1
-            _TURN.pack_into(self._memory, _TURN_AT, self._turn)
-            self._stop = None
+        return self
+
+    def __enter__(self) -> Slot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._turn += 1
+        _TURN.pack_into(self._memory, _TURN_AT, self._turn)
+        self._stop = None
 
     def interrupt(self) -> None:
         """Ask the handler that runs to stop; nothing else."""
