@@ -45,7 +45,10 @@ def _dispatch(runtime: Runtime) -> int:
 
 
 def _dead_letters(runtime: Runtime) -> int:
-    return runtime.bus.dead_letters.drain() if runtime.bus else 0
+    drained = runtime.bus.dead_letters.drain() if runtime.bus else 0
+    if drained:
+        runtime.machine.announce()
+    return drained
 
 
 TIMERS: tuple[Timer, ...] = (

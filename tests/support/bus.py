@@ -16,7 +16,6 @@ from pydantic import SecretStr
 from config import ServiceBusSettings
 from core.machine.broker import BrokerWorker, Desk, Mail
 from core.machine.machine import CoreMachine
-from core.machine.retries import RetryPolicy
 from infrastructure.postgres.pool import Pool
 from infrastructure.queues import ServiceBus, connection
 from infrastructure.queues.receiver import text
@@ -141,6 +140,3 @@ def running(*workers: BrokerWorker) -> Iterator[None]:
 def body(job_id: str, stage: int = 1, index: int | str = 0) -> str:
     """A message about a task."""
     return json.dumps({"task_id": f"{job_id}-s{stage}-{index}", "attempt": 1})
-
-
-SLOW_RETRY = RetryPolicy(3, 3)
