@@ -136,13 +136,13 @@ class Storm:
     def run(self) -> None:
         """Disturb for the planned time, then let everything come to rest."""
         started = time.monotonic()
-        crash_at = started + self.plan.seconds / 3
+        crash_at = started + 4
         while time.monotonic() - started < self.plan.seconds:
             self._keep_up()
             self._disturb(self._rnd.choice(self.plan.faults))
             if self.plan.crashes and time.monotonic() > crash_at:
                 self._crash(self._rnd.choice((signal.SIGKILL, signal.SIGQUIT)))
-                crash_at = time.monotonic() + max(self.plan.seconds / 4, 5)
+                crash_at = time.monotonic() + 7
             time.sleep(self._rnd.uniform(0.02, 0.25))
         self._come_to_rest()
 

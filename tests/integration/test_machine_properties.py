@@ -28,6 +28,7 @@ from core.errors import ErrorKind
 from core.machine.identity import ADVANCE
 from core.machine.machine import CoreMachine
 from core.machine.store import Claimed, Finished
+from infrastructure.postgres.mail import PostgresMail
 from infrastructure.postgres.pool import Pool
 from tests.support.machine_model import ENDED, Item, Job, Stage
 from tests.support.probe import QUEUES, machine
@@ -42,7 +43,10 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.query("TRUNCATE app.jobs, app.queue, app.outbox, app.dead_letters, app.janitor_runs CASCADE")
+        self.query(
+            "TRUNCATE app.jobs, app.stages, app.tasks, app.job_events, app.queue, app.outbox, app.dead_letters,"
+            " app.janitor_runs CASCADE"
+        )
         self.machines: dict[str, CoreMachine] = {w: machine(self.pool, w, lease=600) for w in (*WORKERS, "cyd")}
         self.jobs: dict[int, Job] = {}
         self.current: dict[str, int] = {}
@@ -268,7 +272,8 @@ class Machine(RuleBasedStateMachine):
         """The same item, as a broker's message would claim it; only the newest run of a job answers to its name."""
         if claim.job_key not in self.current.values():
             return None
-        return self.machines["cyd"].store.claim_one("cyd", claim.task_id, 600)
+        [found] = PostgresMail(self.pool).claim("cyd", QUEUES, [claim.task_id], 600)
+        return found if isinstance(found, Claimed) else None
 
     @rule(data=st.data(), late=st.booleans())
     def advance(self, data: st.DataObject, late: bool) -> None:
