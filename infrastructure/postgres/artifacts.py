@@ -13,7 +13,7 @@ from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import Conflict
 from infrastructure.pgstac import get_item
 from infrastructure.postgres.job_operations import stop_if_forced, tell
-from infrastructure.postgres.job_reader import JobView
+from infrastructure.postgres.job_views import JobView
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 

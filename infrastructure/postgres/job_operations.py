@@ -13,8 +13,8 @@ from core.contracts.cleanup import Rows
 from core.errors import Conflict, NotFound
 from core.machine.store import Accepted, NewJob
 from core.states import JobStatus, terminal_job_statuses
-from infrastructure.postgres.job_reader import JobView
 from infrastructure.postgres.job_store import submit_in
+from infrastructure.postgres.job_views import JobView
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 

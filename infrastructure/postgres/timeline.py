@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from core.models.events import JobEventStatus, JobEventType
 from core.states import terminal_job_statuses
-from infrastructure.postgres.job_reader import JobView, TaskView
+from infrastructure.postgres.job_views import JobView, TaskView
 from infrastructure.postgres.pool import Connection, Pool, connection
 from infrastructure.postgres.queries import Queries
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from triggers.http import approvals, dead_letters, errors, health, history, jobs, operations, platform, timeline
+from triggers.http import (
+    approvals,
+    dead_letters,
+    deletion,
+    errors,
+    health,
+    history,
+    jobs,
+    operations,
+    platform,
+    timeline,
+)
 from triggers.http.middleware import Surroundings
 from triggers.web import docs
 
@@ -28,7 +39,7 @@ def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         redoc_url=None,
     )
     app.state.get_runtime = get_runtime
-    for module in (platform, jobs, history, timeline, operations, dead_letters, approvals, health):
+    for module in (platform, jobs, history, timeline, operations, deletion, dead_letters, approvals, health):
         app.include_router(module.router)
     app.include_router(docs.router())
     errors.install(app)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from core.errors import LeaseExpired
 from core.models.events import JobEventType
-from infrastructure.postgres.job_reader import TaskState, TaskView
+from infrastructure.postgres.job_views import TaskState, TaskView
 from infrastructure.postgres.timeline import AttemptEvent
 
 

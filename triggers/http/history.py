@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, JsonValue
 from core.machine.identity import TaskId
 from core.models.events import JobEventStatus, JobEventType
 from core.states import terminal_job_statuses
-from infrastructure.postgres.job_reader import JobView
+from infrastructure.postgres.job_views import JobView
 from infrastructure.postgres.timeline import EventFilter, EventView
 from triggers.http.access import TheRuntime
 from triggers.http.paging import Cursor, Limit, cursor, position

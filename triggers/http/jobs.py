@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from pydantic import AwareDatetime, BaseModel, JsonValue
 
 from core.states import JobStatus
-from infrastructure.postgres.job_reader import JobFilter, TaskFilter, TaskState
+from infrastructure.postgres.job_views import JobFilter, TaskFilter, TaskState
 from triggers.http import views
 from triggers.http.access import TheRuntime
 from triggers.http.history import StageNumber

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from core.contracts.platform import SubmitRequest
 from core.contracts.requests import KnownRequest
 from core.errors import NotFound
-from infrastructure.postgres.job_reader import JobView
+from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime

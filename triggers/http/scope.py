@@ -12,7 +12,7 @@ from composition import Runtime
 from core.contracts.situations import Situation, StageProgress
 from core.errors import Forbidden, NotFound
 from core.states import terminal_job_statuses
-from infrastructure.postgres.job_reader import JobView, StageView
+from infrastructure.postgres.job_views import JobView, StageView
 from services.jobs.situation import situation
 from triggers.http.access import TheRuntime
 from triggers.http.auth import Principal, Role, require

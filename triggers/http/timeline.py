@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from core.contracts.situations import Situation, WaitingFor
 from core.machine.identity import TaskId
-from infrastructure.postgres.job_reader import JobView, StageView, TaskFilter, TaskState, TaskView
+from infrastructure.postgres.job_views import JobView, StageView, TaskFilter, TaskState, TaskView
 from infrastructure.postgres.timeline import AttemptEvent
 from services.jobs.situation import waiting_for
 from triggers.http.access import TheRuntime

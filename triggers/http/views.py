@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from core.contracts.situations import Situation, WaitingFor
 from core.machine.identity import TaskId
-from infrastructure.postgres.job_reader import JobView, StageView, TaskState, TaskView
+from infrastructure.postgres.job_views import JobView, StageView, TaskState, TaskView
 from services.jobs.situation import waiting_for
 
 _COUNTS = ("completed", "failed", "processing", "pending_retry", "queued", "cancelled")
