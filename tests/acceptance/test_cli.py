@@ -197,6 +197,8 @@ def test_down_stops_every_process_and_says_so(commands: Commands) -> None:
     code, printed = commands.run("approvals")
     assert code == 1
     assert "./geomachine up" in printed
+    code, printed = commands.run("aprove")
+    assert (code, "Usage: ./geomachine" in printed) == (2, True)
 
 
 def test_down_stops_a_system_that_is_still_starting(commands: Commands) -> None:

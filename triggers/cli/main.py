@@ -199,7 +199,7 @@ def run() -> None:
     """The entry point: errors of ours become one sentence and exit code 1."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        app()
+        app(prog_name="./geomachine")
     except GeomachineError as e:
         Console(stderr=True).print(f"[red]Error:[/] {e} [{e.code}]", soft_wrap=True, highlight=False, markup=True)
         raise SystemExit(1) from None
