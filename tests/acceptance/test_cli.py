@@ -88,6 +88,13 @@ def _environment(pid: int) -> bytes:
         return b""
 
 
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _directory(pid: int) -> str:
     try:
         return str(Path(f"/proc/{pid}/cwd").readlink())
@@ -210,3 +217,17 @@ def test_down_stops_a_system_that_is_still_starting(commands: Commands) -> None:
     assert "Stopped" in commands.run("down")[1]
     starting.communicate(timeout=60)
     assert commands.processes() == []
+
+
+def test_a_killed_supervisor_takes_service_and_worker_and_its_runners_with_it(commands: Commands) -> None:
+    assert commands.run("up", "--detach", "--workers", "2")[0] == 0
+    mine = commands.processes()
+    supervisor = json.loads((commands.home / "run" / "supervisor.json").read_text())["pid"]
+    runners = [pid for pid in mine if b"triggers.worker" in _command(pid)]
+    assert len(runners) == 2
+    os.kill(supervisor, signal.SIGKILL)
+    ends = time.monotonic() + 120
+    while any(b"triggers." in _command(pid) for pid in mine) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert [_command(pid) for pid in mine if b"triggers." in _command(pid)] == []
+    commands.run("down")

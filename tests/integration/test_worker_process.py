@@ -75,6 +75,19 @@ def test_a_task_above_the_memory_ceiling_is_killed_and_both_figures_told(place: 
     assert int(words[words.index("used") + 1]) > 400
 
 
+def test_memory_that_a_finished_task_left_behind_costs_nobody_an_attempt(place: Workplace) -> None:
+    job = place.submit("hazard_light", "leak")
+    with place.worker(WORKER_TASK_MEMORY_MB="400") as worker:
+        assert place.ended(job)["status"] == "completed"
+        [before] = worker.runners()
+        (place.home / "enough").touch()
+        place.until(lambda: worker.healthy() and worker.runners() != [before], "the fat runner was not replaced")
+        other = place.submit("hazard_light")
+        assert place.ended(other)["status"] == "completed"
+    assert [history(task) for task in place.tasks()] == [[], []]
+    assert place.logged("runner_died") == []
+
+
 def test_a_deaf_task_past_its_timeout_is_killed(place: Workplace) -> None:
     job = place.submit("hazard_heavy", "deaf")
     with place.worker(WORKER_GRACE_SECONDS="1"):
@@ -130,12 +143,8 @@ def test_a_running_handler_learns_that_its_job_was_cancelled(place: Workplace) -
         place.marked("began-1")
         place.query("SELECT app.cancel_job(job_key, 'me', 'enough') FROM app.jobs WHERE job_id = %s", job)
         # What it leaves after that is refused, since it no longer holds the task.
-        place.until(lambda: all_idle(worker.health()[1]), "the handler did not stop")
+        place.until(lambda: states(worker.health()[1]) == {"idle"}, "the handler did not stop")
     assert place.job(job)["status"] == "cancelled"
-
-
-def all_idle(body: dict) -> bool:
-    return bool(body) and {runner["state"] for runner in body["runners"]} == {"idle"}
 
 
 def test_sigterm_saves_the_checkpoint_and_another_worker_resumes(place: Workplace) -> None:
@@ -215,6 +224,25 @@ def test_health_tells_what_each_runner_does(place: Workplace) -> None:
         assert worker.health("/readyz")[0] == 503
         assert worker.health("/livez")[0] == 200
         assert worker.process.wait(60) == 0
+
+
+def test_an_outage_shows_in_health_and_a_death_in_it_is_told_when_it_is_over(place: Workplace) -> None:
+    job = place.submit("hazard_patient", "deaf")
+    with place.worker(runners=2, DB_CONNECTION_TIMEOUT="2") as worker:
+        victim = int(place.marked("began-1"))
+        place.until(lambda: len(worker.runners()) == 2 and worker.healthy(), "the worker did not become healthy")
+        with place.unreachable():
+            kill(victim)
+            place.until(lambda: place.logged("death_untold"), "the parent did not try to tell")
+            place.until(lambda: "waiting" in states(worker.health()[1]), "no runner says that it waits")
+            assert worker.health()[0] == 503
+        assert place.ended(job)["status"] == "completed"
+        place.until(worker.healthy, "the worker did not recover")
+    assert [history(task) for task in place.tasks()] == [[(1, "WORKER_CRASHED")]]
+
+
+def states(body: dict) -> set[str]:
+    return {runner["state"] for runner in body.get("runners", ())}
 
 
 def test_health_is_degraded_while_a_runner_is_missing(place: Workplace) -> None:

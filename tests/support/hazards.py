@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,7 @@ class HazardResult(JobResult):
     resumed: tuple[str, ...]
 
 
+_LEAKED: list[bytes] = []
 _LIMIT = 3.0  #: seconds that a hazardous task may run
 LIGHT = TaskType("hazard_light", Hazard, Survived, Queue.VECTOR, Weight.LIGHT, timeout=_LIMIT)
 HEAVY = TaskType("hazard_heavy", Hazard, Survived, Queue.RASTER, Weight.HEAVY, timeout=_LIMIT)
@@ -95,10 +97,19 @@ def handle(parameters: Hazard, ctx: TaskContext) -> Survived:
             ctx.checkpoint.save(1, {"left": ctx.attempt})
             mark(parameters.folder, f"stopped-{ctx.attempt}", "")
             raise Interrupted
+        case "leak":
+            threading.Thread(target=leak, args=(parameters.folder,), daemon=True).start()
         case "busy":
             while not Path(parameters.folder, "enough").exists():
                 sum(range(100_000))
     return Survived(attempt=ctx.attempt, resumed=ctx.checkpoint.should_skip(1))
+
+
+def leak(folder: str) -> None:
+    """Hold memory, but only once the task has ended."""
+    while not Path(folder, "enough").exists():
+        time.sleep(0.05)
+    _LEAKED.append(b"\1" * (600 << 20))
 
 
 def mark(folder: str, name: str, text: str) -> None:

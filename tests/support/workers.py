@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
@@ -62,10 +64,10 @@ class Workplace:
             given = {"name": hazard, "folder": str(self.home), "hazard": hazard, **parameters}
             return machine.submit(job_type, given).job_id
 
-    def query(self, sql: str, *arguments: object) -> list[dict]:
+    def query(self, statement: str, *arguments: object) -> list[dict]:
         """Rows as dictionaries."""
         with psycopg.connect(self.conninfo, autocommit=True, row_factory=dict_row) as conn:
-            return conn.execute(sql, arguments).fetchall()
+            return conn.execute(statement, arguments).fetchall()
 
     def job(self, job_id: str) -> dict:
         """The job's row."""
@@ -94,6 +96,19 @@ class Workplace:
             if time.monotonic() > ends:
                 raise AssertionError(f"{complaint}; the log ends:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.05)
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Nobody gets into the database while inside, and nobody stays in it."""
+        name = conninfo_to_dict(self.conninfo)["dbname"]
+        allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+        with psycopg.connect(make_conninfo(self.conninfo, dbname="postgres"), autocommit=True) as admin:
+            admin.execute(allow.format(sql.Identifier(name), sql.SQL("false")))
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            try:
+                yield
+            finally:
+                admin.execute(allow.format(sql.Identifier(name), sql.SQL("true")))
 
     def logged(self, event: str) -> list[dict]:
         """What was logged under one event word."""
