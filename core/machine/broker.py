@@ -20,6 +20,7 @@ from core.machine.identity import TaskId
 from core.machine.leases import LeaseKeeper
 from core.machine.machine import CoreMachine, Log, milliseconds_since
 from core.machine.store import Claimed, Finished
+from core.machine.worker import Pace
 
 _SWEEP_EVERY = 5.0
 _PAUSE = 2.0  #: between two looks for a database that is away
@@ -137,7 +138,7 @@ class BrokerWorker:
         self._machine = machine
         self._desk = desk
         self._connect = connect
-        self._batch = batch
+        self._pace = Pace(batch)
         self._poll = poll
         self._log = log
         self._stopping = threading.Event()
@@ -167,7 +168,7 @@ class BrokerWorker:
         try:
             self._resolve_doubt()
             self._sweep_if_due()
-            received = receiver.receive(self._take, self._poll)
+            received = receiver.receive(min(self._take, self._pace.batch), self._poll)
         except TransientError as e:
             self._wait("worker_waits", e)
             return
@@ -211,12 +212,12 @@ class BrokerWorker:
                 self._settle_message(delivery.complete)
 
     def _adapt(self, claims: Sequence[Claimed | Fate]) -> None:
-        """Take more at once while what comes is light: a heavy one must not keep its neighbours waiting."""
+        """Take more at once while what comes is light: a heavy or slow one must not keep its neighbours waiting."""
         heavy = any(c is Fate.DEFERRED or (isinstance(c, Claimed) and c.heavy) for c in claims)
         if heavy:
             self._take = 1
         elif len(claims) == self._take:
-            self._take = min(self._take * 2, self._batch)
+            self._take = min(self._take * 2, self._pace.batch)
 
     def _advance(self, items: Sequence[Claimed]) -> None:
         if self._stopping.is_set():
@@ -235,6 +236,8 @@ class BrokerWorker:
         started = time.monotonic()
         outcome: Outcome = self._machine.run(item, stop)
         duration = milliseconds_since(started)
+        if not item.heavy:
+            self._pace.ran(duration / 1000)
         if isinstance(outcome, Done) and not outcome.effects and not item.heavy:
             return Finished(item, outcome.output_json, duration)
         self._persist(lambda: self._machine.settle(item, outcome, duration), stop)

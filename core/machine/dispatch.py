@@ -52,7 +52,7 @@ class Courier:
         """Dispatch soon; calls that come while a round runs make one more round."""
         self._called.set()
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
                 self._thread.start()
 
