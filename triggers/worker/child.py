@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from core.errors import ResourceError
 from core.machine.slot import SIZE, Slot
@@ -41,25 +42,26 @@ class Child:
         """The living process."""
         return self._process.pid if self._process else None
 
-    def start_if_due(self) -> bool:
-        """Start it unless it lives, or died too young a moment ago."""
+    def start_if_due(self) -> None:
+        """Start it unless it lives, or died too young a moment ago. Raises OSError, and may be called again."""
         now = time.monotonic()
         if self._process is not None or now < self._not_before:
-            return False
-        with tempfile.TemporaryFile() as file:
+            return
+        with _page() as file:
             file.truncate(SIZE)
-            self.slot = Slot.of_file(file.fileno())
+            slot = Slot.of_file(file.fileno())
             arguments = ["--slot", str(file.fileno()), "--parent", str(os.getpid())]
+            self._not_before = now + _LONGEST_PAUSE
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", self._module, *arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[file.fileno()],
             )
+        self.slot = slot
         self._sentence, self._asked, self.stopping = None, None, False
         self._started = now
         self.restarts += 1
-        return True
 
     def buried(self) -> tuple[int, Death | None] | None:
         """None while it lives; else, once, its exit code and what the database has to know."""
@@ -98,3 +100,10 @@ class Child:
     def _send(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
+
+
+def _page() -> BinaryIO:
+    """A file without a name; in memory where possible, since on a full disk a write to the page kills its writer."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("geomachine-slot"), "r+b")
+    return cast("BinaryIO", tempfile.TemporaryFile())  # closed by the caller

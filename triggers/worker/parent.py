@@ -49,7 +49,7 @@ class Parent:
             while not self._stopping.is_set():
                 for child in self._children:
                     self._bury(child)
-                    child.start_if_due()
+                    self._start(child)
                     self._limit(child)
                 self._stopping.wait(_TICK)
             self._wind_down()
@@ -78,6 +78,12 @@ class Parent:
         task = str(running.task) if running else None
         seconds = round(now - running.started, 1) if running else None
         return RunnerState(pid, worker, state, task, seconds, resident_mb(pid), child.restarts)
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start_if_due()
+        except OSError as e:  # no memory or process left just now: the other runners work on
+            self._log.warning("runner_not_started", error=str(e))
 
     def _bury(self, child: Child) -> bool:
         pid = child.pid
