@@ -115,18 +115,13 @@ def _service(url: str) -> Iterator[int]:
 
 @contextmanager
 def _busy(url: str, workers: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "triggers.cli", "worker"]
-    started = [
-        subprocess.Popen(command, env=_environment(url, 1), cwd=rig.ROOT, stderr=subprocess.DEVNULL)
-        for _ in range(workers)
-    ]
+    command = [sys.executable, "-m", "triggers.cli", "worker", "--processes", str(workers)]
+    process = subprocess.Popen(command, env=_environment(url, 1), cwd=rig.ROOT, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(60)
+        process.terminate()
+        process.wait(60)
 
 
 def _environment(url: str, port: int) -> dict[str, str]:

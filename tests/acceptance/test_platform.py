@@ -208,6 +208,14 @@ def test_every_route_but_the_probes_and_the_documentation_needs_a_key(running: S
     assert running.key not in wrong.text
 
 
+def test_a_wrong_key_is_told_on_the_public_catalogue_too(uvicorn_system: System) -> None:
+    with uvicorn_system.client(anonymous=True) as public:
+        for path in ("/api/stac/collections", "/api/features/collections"):
+            assert public.get(path).status_code == 200
+            wrong = public.get(path, headers={"X-API-Key": "wrong"})
+            assert (wrong.status_code, wrong.json()["code"]) == (401, "UNAUTHENTICATED")
+
+
 def test_probes_and_health_answer(running: System) -> None:
     with running.client(anonymous=True) as public:
         assert public.get("/api/livez").json()["status"] == "alive"
@@ -215,7 +223,7 @@ def test_probes_and_health_answer(running: System) -> None:
     with running.client() as client:
         health = client.get("/api/health").json()
     assert health["status"] == "healthy"
-    assert set(health["components"]) == {"database", "storage", "queue"}
+    assert set(health["components"]) == {"database", "storage", "queue", "machine"}
 
 
 def test_an_unknown_path_and_a_wrong_method_answer_in_the_error_family(running: System) -> None:
