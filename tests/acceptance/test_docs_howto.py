@@ -103,7 +103,7 @@ def test_the_queries_of_the_reference_run(db: str) -> None:
     statements = [statement for statement in body.split(";") if statement.strip()]
     with psycopg.connect(db) as conn:
         shown = [[column.name for column in conn.execute(statement).description or ()] for statement in statements]
-    assert [columns[0] for columns in shown] == ["queue", "created_at", "outbox_id"]
+    assert [columns[0] for columns in shown] == ["queue", "created_at", "fingerprint", "job_key"]
 
 
 RUN = """
