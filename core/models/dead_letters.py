@@ -48,6 +48,7 @@ class DeadLetter(Record):
         indexes=(
             Index(("job_key", "stage", "task_index"), unique=True, where="kind = 'task'", name="ux_dead_letters_task"),
             Index(("outbox_id",), unique=True, where="state = 'open' AND kind = 'callback'", name="ux_dead_callbacks"),
+            Index(("job_key",)),
             Index(("state", "fingerprint", "dead_letter_id")),
         ),
         checks=(

@@ -133,6 +133,15 @@ def test_a_letter_of_a_running_or_superseded_job_is_not_redriven(pool: Pool) -> 
     assert redrive(pool) == "superseded"
 
 
+def test_a_failed_job_submitted_again_settles_its_letters(pool: Pool) -> None:
+    m = machine(pool)
+    for _ in range(2):
+        m.submit("probe_light", {"name": "again", "behaviour": "permanent"}, submitted_by="ann")
+        m.drain(QUEUES, 30)
+    letters = query(pool, "SELECT state, resolved_by, resolution FROM app.dead_letters ORDER BY dead_letter_id")
+    assert letters == [("redriven", "ann", "run 2"), ("open", None, None)]
+
+
 def test_a_dead_callback_is_redriven_to_success(pool: Pool) -> None:
     calls: list[str] = []
 

@@ -64,13 +64,20 @@ SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bit
 AS $$
 #variable_conflict use_column
 DECLARE
-    v_run int := 1;
+    v_run int;
+    v_old_key bigint;
     v_job_key bigint;
 BEGIN
     UPDATE app.jobs j SET superseded_at = clock_timestamp()
     WHERE j.job_id = p_job_id AND j.superseded_at IS NULL
         AND (j.status IN ('failed', 'cancelled') OR (p_rerun AND j.status IN ('completed', 'completed_with_errors')))
-    RETURNING j.run + 1 INTO v_run;
+    RETURNING j.run + 1, j.job_key INTO v_run, v_old_key;
+    IF v_old_key IS NOT NULL THEN
+        -- What is done again from the start needs nobody's decision any more.
+        UPDATE app.dead_letters d SET state = 'redriven', resolved_at = clock_timestamp(), resolved_by = coalesce(p_submitted_by, 'submit'),
+            resolution = coalesce(d.resolution, format('run %s', v_run))
+        WHERE d.job_key = v_old_key AND d.state = 'open' AND d.kind = 'task';
+    END IF;
     INSERT INTO app.jobs AS j (job_id, run, job_type, parameters, total_stages, submitted_by, correlation_id, callbacks)
     VALUES (p_job_id, coalesce(v_run, 1), p_job_type, p_parameters, p_total_stages, p_submitted_by, p_correlation_id, to_jsonb(p_callbacks))
     ON CONFLICT DO NOTHING
