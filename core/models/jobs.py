@@ -42,6 +42,7 @@ class JobRecord(Record):
             Index(("job_type", "created_at", "job_key")),
             Index(("submitted_by", "created_at", "job_key")),
             Index(("finished_at",), where="archived_at IS NULL", name="ix_jobs_to_archive"),
+            Index(("finished_at",), where="archived_at IS NOT NULL", name="ix_jobs_to_drop"),
         ),
         checks=(
             Check("finished_iff_terminal", f"({_JOB_ENDS}) = (finished_at IS NOT NULL)"),

@@ -120,16 +120,6 @@ def test_old_jobs_are_archived_then_dropped_and_newer_or_unresolved_ones_kept(po
     assert names == ["dead", "new", "open", "reviewed"]
 
 
-def test_retention_goes_through_its_index_a_batch_at_a_time(pool: Pool) -> None:
-    with pool.connection() as conn:
-        conn.execute("SET enable_seqscan = off")
-        plan = conn.execute(
-            "EXPLAIN SELECT job_key FROM app.jobs WHERE archived_at IS NULL AND finished_at < now()"
-            " ORDER BY finished_at LIMIT 100"
-        ).fetchall()
-    assert any("ix_jobs_to_archive" in row[0] for row in plan)
-
-
 def test_health_publishes_how_many_jobs_are_stranded(api: Api) -> None:
     machine = api.runtime.machine
     machine.submit("hello_world", {"n": 2})

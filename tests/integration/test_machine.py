@@ -290,19 +290,3 @@ def test_a_callback_that_never_succeeds_ends_among_the_dead(pool: Pool) -> None:
         m.sweep()
     rows = query(pool, "SELECT attempts, dead_at IS NOT NULL, last_error FROM app.outbox")
     assert rows == [(10, True, "OSError: away for good")]
-
-
-def test_the_claim_reads_the_front_of_its_queue_through_the_index(pool: Pool) -> None:
-    m = machine(pool)
-    m.submit("probe_light", {"name": "long", "widths": [5000, 1, 1]})
-    with pool.connection() as conn:
-        conn.execute("ANALYZE app.queue")
-        plan = conn.execute(
-            "EXPLAIN (FORMAT JSON, ANALYZE) SELECT queue_id FROM app.queue q WHERE q.queue = 'vector-tasks'"
-            " AND q.worker IS NULL AND q.visible_at <= clock_timestamp() AND q.heavy = false"
-            " ORDER BY q.queue_id LIMIT 10 FOR UPDATE SKIP LOCKED"
-        ).fetchone()[0]
-    text = str(plan)
-    assert "Index Scan" in text
-    assert "Seq Scan" not in text
-    assert "Sort" not in text

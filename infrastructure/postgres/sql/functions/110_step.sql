@@ -98,7 +98,9 @@ BEGIN
                 WITH free AS MATERIALIZED (
                     SELECT q.queue_id FROM app.queue q
                     WHERE q.queue = v_queue AND q.worker IS NULL AND q.visible_at <= clock_timestamp() AND q.heavy = v_heavy
-                    ORDER BY q.queue_id LIMIT CASE WHEN v_heavy THEN 1 ELSE v_left END FOR UPDATE SKIP LOCKED
+                    -- In the order of the index, which is the oldest first. Told to ORDER BY queue_id, the planner may walk the
+                    -- primary key instead, past every row of the other queues.
+                    LIMIT CASE WHEN v_heavy THEN 1 ELSE v_left END FOR UPDATE SKIP LOCKED
                 )
                 UPDATE app.queue q SET worker = p_worker, attempt = q.attempt + 1,
                     visible_at = clock_timestamp() + p_lease * interval '1 second'
