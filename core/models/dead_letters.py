@@ -50,7 +50,6 @@ class DeadLetter(Record):
             Index(("outbox_id",), unique=True, where="state = 'open' AND kind = 'callback'", name="ux_dead_callbacks"),
             Index(("job_key",)),
             Index(("state", "fingerprint", "dead_letter_id")),
-            Index(("job_key",)),
         ),
         checks=(
             Check("resolved_iff_not_open", "(state = 'open') = (resolved_at IS NULL)"),
