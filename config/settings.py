@@ -168,7 +168,6 @@ class WorkerSettings(BaseSettings):
     grace_seconds: float = Field(25.0, alias="WORKER_GRACE_SECONDS", gt=0)
     task_memory_mb: int = Field(0, alias="WORKER_TASK_MEMORY_MB", ge=0)
     health_port: int = Field(0, alias="WORKER_HEALTH_PORT", ge=0, le=65535)
-    gdal_cache_mb: int = Field(128, alias="WORKER_GDAL_CACHE_MB", ge=16)
 
 
 class RetentionSettings(BaseSettings):
