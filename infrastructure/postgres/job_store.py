@@ -41,8 +41,8 @@ class PostgresJobStore:
         self._pool = pool
 
     def submit(self, job: NewJob) -> Accepted:
-        """Accept a job in a transaction of its own."""
-        with transaction(self._pool) as conn:
+        """Accept a job; the one statement is its transaction."""
+        with connection(self._pool) as conn:
             return submit_in(conn, job)
 
     def submit_all(self, jobs: Sequence[NewJob]) -> list[Accepted]:
@@ -171,17 +171,17 @@ class PostgresJobStore:
             "job_keys": [c.job_key for c in items],
             "stages": [c.stage for c in items],
         }
+        jobs: dict[int, tuple[str, JsonValue, StageStatus]] = {}
+        results: dict[int, list[StoredResult]] = {}
         with connection(self._pool) as conn:
-            jobs = {row[0]: row[1:] for row in conn.execute(_SQL["jobs_to_advance"], parameters)}
-            results: dict[int, list[StoredResult]] = {queue_id: [] for queue_id in jobs}
-            for queue_id, *stored in conn.execute(_SQL["stage_results"], parameters):
-                results[queue_id].append(StoredResult(*stored))
-        return [
-            JobToAdvance(item, job_type, job_parameters, StageStatus(status), results[item.queue_id])
-            for item in items
-            if item.queue_id in jobs
-            for job_type, job_parameters, status in [jobs[item.queue_id]]
-        ]
+            rows = conn.execute(_SQL["to_advance"], parameters, prepare=True)
+            for queue_id, is_job, name, key, document, *error in rows:
+                if is_job:
+                    jobs[queue_id] = (name, document, StageStatus(key))
+                else:
+                    results.setdefault(queue_id, []).append(StoredResult(name, key, document, *error))
+        known = [item for item in items if item.queue_id in jobs]
+        return [JobToAdvance(item, *jobs[item.queue_id], results.get(item.queue_id, [])) for item in known]
 
     def advance(
         self, worker: str, steps: Sequence[NextStep], queues: Sequence[str], limit: int, lease: float

@@ -53,20 +53,21 @@ WITH held AS (
 UPDATE app.tasks t SET checkpoint_phase = %(phase)s, checkpoint_data = t.checkpoint_data || %(data)s::jsonb
 FROM held h WHERE t.job_key = h.job_key AND t.stage = h.stage AND t.task_index = h.task_index
 
--- name: jobs_to_advance
--- The jobs behind advance items, and how their stages ended.
-SELECT i.queue_id, j.job_type, j.parameters, s.status AS stage_status
+-- name: to_advance
+-- For several advance items in one answer: first each item's job and how its stage ended, then every output and failure
+-- of the stages finished so far.
+SELECT i.queue_id, true AS is_job, j.job_type AS name, s.status::text AS key, j.parameters AS document,
+    NULL AS error_code, NULL AS error_message
 FROM unnest(%(queue_ids)s::bigint[], %(job_keys)s::bigint[], %(stages)s::int[]) AS i (queue_id, job_key, stage)
 JOIN app.jobs j ON j.job_key = i.job_key
 JOIN app.stages s ON s.job_key = i.job_key AND s.stage = i.stage
-
--- name: stage_results
--- Every output and failure of the stages finished so far, for several advance items.
-SELECT i.queue_id, s.name, t.task_key, t.result, t.error_code, t.error_message
-FROM unnest(%(queue_ids)s::bigint[], %(job_keys)s::bigint[], %(stages)s::int[]) AS i (queue_id, job_key, stage)
-JOIN app.stages s ON s.job_key = i.job_key AND s.stage <= i.stage
-JOIN app.tasks t ON t.job_key = s.job_key AND t.stage = s.stage
-ORDER BY t.job_key, t.stage, t.task_index
+UNION ALL (
+    SELECT i.queue_id, false, s.name, t.task_key, t.result, t.error_code, t.error_message
+    FROM unnest(%(queue_ids)s::bigint[], %(job_keys)s::bigint[], %(stages)s::int[]) AS i (queue_id, job_key, stage)
+    JOIN app.stages s ON s.job_key = i.job_key AND s.stage <= i.stage
+    JOIN app.tasks t ON t.job_key = s.job_key AND t.stage = s.stage
+    ORDER BY t.job_key, t.stage, t.task_index
+)
 
 -- name: advance_jobs
 -- Replace advance items by what follows them, and claim more work.
