@@ -100,7 +100,7 @@ class ServiceBusReceivers:
         """Locks of messages not settled run out by themselves."""
         self._renewer.close(wait=False)
         connection.close_all(self._receivers.values())
-        self._client.close()
+        connection.close_all([self._client])
 
 
 def text(message: ServiceBusReceivedMessage) -> str:

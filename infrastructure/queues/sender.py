@@ -69,7 +69,7 @@ class Sender:
         connection.close_all(self._senders.values())
         self._senders.clear()
         if self._client is not None:
-            self._client.close()
+            connection.close_all([self._client])
             self._client = None
 
 
