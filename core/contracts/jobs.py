@@ -28,7 +28,7 @@ class Parallelism(StrEnum):
     FAN_IN = "fan_in"  #: one task that reads all results of the stage before
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """One task to create. `key` names it within its stage; results are joined by it."""
 

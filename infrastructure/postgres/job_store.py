@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import psycopg
@@ -191,8 +191,8 @@ class PostgresJobStore:
         parameters = {
             "worker": worker,
             "steps": json.dumps([_step(step) for step in steps]),
-            "keys": [key for stage in stages for key in stage.keys],
-            "parameters": [text for stage in stages for text in stage.parameters],
+            "keys": text_array(key for stage in stages for key in stage.keys),
+            "parameters": text_array(text for stage in stages for text in stage.parameters),
             "queues": list(queues),
             "limit": limit,
             "lease": lease,
@@ -259,6 +259,12 @@ def submit_in(conn: Connection, job: NewJob, *, rerun: bool = False) -> Accepted
         return _one(cursor)
 
 
+def text_array(values: Iterable[str]) -> str:
+    """A literal of type text[]. The driver takes three times as long for one of a hundred thousand."""
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(quoted) + '"}' if quoted else "{}"
+
+
 def _one(cursor: psycopg.Cursor[Accepted]) -> Accepted:
     accepted = cursor.fetchone()
     assert accepted is not None  # the function returns a row in every case
@@ -276,8 +282,8 @@ def _job(job: NewJob, *, rerun: bool) -> dict[str, object]:
         "callbacks": list(job.callbacks),
         "rerun": rerun,
         **_stage(job.first_stage),
-        "keys": list(job.first_stage.keys),
-        "stage_parameters": list(job.first_stage.parameters),
+        "keys": text_array(job.first_stage.keys),
+        "stage_parameters": text_array(job.first_stage.parameters),
     }
 
 
