@@ -163,7 +163,7 @@ class WorkerSettings(BaseSettings):
     model_config = _BASE
 
     processes: int | None = Field(None, alias="WORKER_PROCESSES", ge=1, le=64)
-    batch: int = Field(50, alias="WORKER_BATCH", ge=1, le=1000)
+    batch: int = Field(100, alias="WORKER_BATCH", ge=1, le=1000)
     poll_seconds: float = Field(1.0, alias="WORKER_POLL_SECONDS", gt=0)
     grace_seconds: float = Field(25.0, alias="WORKER_GRACE_SECONDS", gt=0)
     task_memory_mb: int = Field(0, alias="WORKER_TASK_MEMORY_MB", ge=0)

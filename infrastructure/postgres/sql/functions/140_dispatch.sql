@@ -94,6 +94,10 @@ BEGIN
         END IF;
         UPDATE app.queue q SET worker = p_worker, attempt = q.attempt + 1, visible_at = clock_timestamp() + p_lease * interval '1 second'
         WHERE q.queue_id = v_row.queue_id RETURNING q.* INTO v_row;
+        IF v_row.task_index = -1 THEN
+            INSERT INTO app.job_events (job_key, stage, attempt, event_type, event_status, worker)
+            VALUES (v_row.job_key, v_row.stage, v_row.attempt, 'job_message_received', 'info', p_worker);
+        END IF;
         v_heavy := v_heavy OR v_row.heavy;
         v_found := v_found || v_row;
         v_positions := v_positions || v_named.x;
