@@ -250,17 +250,9 @@ class BrokerWorker:
     def _commit(self, done: list[Finished]) -> None:
         if not done:
             return
-        ordered = sorted(done, key=lambda f: f.claimed.queue_id)
 
         def step() -> None:
-            try:
-                left = self._machine.store.step(self._machine.worker, [], 0, self._machine.lease, ordered)
-            except TransientError:
-                raise
-            except Exception:  # one output the database refuses must not fail its neighbours: settle each alone
-                for finished in ordered:
-                    self._machine.settle(finished.claimed, Done(finished.output), finished.duration)
-                return
+            left = self._machine.step([], 0, done)
             self._persist(partial(self._machine.advance, left), self._stopping)
 
         self._persist(step, self._stopping)

@@ -165,6 +165,21 @@ class CoreMachine:
             self._log.warning("task_stale", task_id=str(claimed.task_id), attempt=claimed.attempt)
         self.advance(left or [])
 
+    def step(self, queues: Sequence[str], limit: int, done: Sequence[Finished]) -> list[Claimed]:
+        """Commit what is done and lease what is due. An output that the database refuses fails its own task only."""
+        ordered = sorted(done, key=lambda f: f.claimed.queue_id)
+        try:
+            return self.store.step(self.worker, queues, limit, self.lease, ordered)
+        except TransientError:
+            raise
+        except Exception as e:  # one of many tasks' outputs, or a defect of ours when there is none
+            if not ordered:
+                raise
+            self._log.warning("step_refused", tasks=len(ordered), error=f"{type(e).__name__}: {e}")
+        for finished in ordered:
+            self.settle(finished.claimed, Done(finished.output), finished.duration)
+        return []
+
     def process(self, claimed: Claimed, stop: threading.Event | None = None) -> None:
         """Run and settle one claimed item, task or advance."""
         if claimed.is_advance:
@@ -221,7 +236,7 @@ class CoreMachine:
         """Process due items one by one until none is left or the time is over; how many."""
         ends, count = time.monotonic() + seconds, 0
         while time.monotonic() < ends:
-            claimed = self.store.step(self.worker, queues, 1, self.lease, [])
+            claimed = self.step(queues, 1, [])
             if not claimed:
                 break
             for item in claimed:

@@ -101,15 +101,7 @@ class Worker:
         return claimed
 
     def _step(self, limit: int) -> list[Claimed]:
-        done = sorted(self._done, key=lambda f: f.claimed.queue_id)
-        try:
-            claimed = self._machine.store.step(self._machine.worker, self._queues, limit, self._machine.lease, done)
-        except TransientError:
-            raise
-        except Exception:  # one output the database refuses must not fail its neighbours: settle each alone
-            claimed = []
-            for finished in done:
-                self._machine.settle(finished.claimed, Done(finished.output), finished.duration)
+        claimed = self._machine.step(self._queues, limit, self._done)
         self._done = []
         self._held.close()
         return claimed

@@ -195,6 +195,14 @@ def test_an_expired_lease_gives_the_task_to_another_and_fences_the_first(pool: P
     assert events(pool, made.job_id).count("task_completed") == 1
 
 
+def test_a_claim_that_the_database_refuses_is_not_passed_over_in_silence(pool: Pool) -> None:
+    with pool.connection() as conn:
+        conn.execute("ALTER FUNCTION app.step RENAME TO no_step")
+    worker = Worker(machine(pool), QUEUES, batch=5, poll=0.01, wait=lambda _: None, log=Silent())
+    with pytest.raises(psycopg.errors.UndefinedFunction):
+        worker.run()
+
+
 def test_a_worker_that_renews_keeps_its_lease(pool: Pool) -> None:
     m = machine(pool, lease=0.3)
     m.submit("probe_heavy", {"name": "renewed"})
