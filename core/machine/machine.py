@@ -17,6 +17,7 @@ from core.contracts.outcomes import Done, Failed, Outcome, Suspended
 from core.errors import InvalidRequest, StaleAttempt, TaskTimeout, TransientError
 from core.machine import advance, attempts, identity
 from core.machine.attempts import Resources
+from core.machine.leases import LeaseKeeper
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
@@ -235,13 +236,12 @@ class CoreMachine:
     def drain(self, queues: Sequence[str], seconds: float) -> int:
         """Process due items one by one until none is left or the time is over; how many."""
         ends, count = time.monotonic() + seconds, 0
-        while time.monotonic() < ends:
-            claimed = self.step(queues, 1, [])
-            if not claimed:
-                break
-            for item in claimed:
-                self.process(item)
-                count += 1
+        with LeaseKeeper(self.store, self.worker, self.lease) as leases:
+            while time.monotonic() < ends and (claimed := self.step(queues, 1, [])):
+                for item in claimed:
+                    with leases.holding(item) as stop:
+                        self.process(item, stop)
+                    count += 1
         return count
 
     def sweep(self) -> int:

@@ -195,6 +195,18 @@ def test_an_expired_lease_gives_the_task_to_another_and_fences_the_first(pool: P
     assert events(pool, made.job_id).count("task_completed") == 1
 
 
+def test_a_drain_keeps_the_lease_of_a_task_that_outlasts_it(pool: Pool) -> None:
+    m, sweeper = machine(pool, lease=0.3), machine(pool, "sweeper")
+    made = m.submit("probe_heavy", {"name": "slow", "widths": [1, 1, 0], "behaviour": "slow"})
+    drained = threading.Thread(target=m.drain, args=(QUEUES, 30))
+    drained.start()
+    while drained.is_alive():
+        sweeper.sweep()
+        drained.join(0.05)
+    assert job(pool, made.job_id)["status"] == "completed"
+    assert "lease_expired" not in events(pool, made.job_id)
+
+
 def test_a_claim_that_the_database_refuses_is_not_passed_over_in_silence(pool: Pool) -> None:
     with pool.connection() as conn:
         conn.execute("ALTER FUNCTION app.step RENAME TO no_step")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from pydantic import Field, JsonValue
@@ -91,6 +92,8 @@ def handle(parameters: Probe, ctx: TaskContext) -> Probed:
             raise StorageUnavailable("The probe was told that storage is away.")
         case "transient once" if ctx.attempt == 1:
             raise StorageUnavailable("The probe was told that storage is away.")
+        case "slow":
+            time.sleep(1.0)
         case "out of memory":
             raise OutOfMemory
         case "out of memory once" if ctx.attempt == 1:
