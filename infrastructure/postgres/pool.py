@@ -48,12 +48,17 @@ def _alive(conn: Connection) -> None:
         ConnectionPool.check_connection(conn)
 
 
+_TOO_LARGE = "54"  #: PostgreSQL's class of exceeded limits: the driver counts it among outages, but it never passes
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's connection errors into DatabaseUnavailable; leave the others, which are defects."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as e:
+        if (getattr(e, "sqlstate", None) or "").startswith(_TOO_LARGE):
+            raise
         reason = str(e).strip().partition("\n")[0] or type(e).__name__
         raise DatabaseUnavailable(f"PostgreSQL did not answer: {reason}") from e
 

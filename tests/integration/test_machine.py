@@ -207,6 +207,21 @@ def test_a_drain_keeps_the_lease_of_a_task_that_outlasts_it(pool: Pool) -> None:
     assert "lease_expired" not in events(pool, made.job_id)
 
 
+def test_an_output_too_deep_for_the_database_fails_its_own_task_only(pool: Pool) -> None:
+    m = machine(pool)
+    m.submit("probe_light_partial", {"name": "deep", "widths": [3, 1, 1]})
+    deep, *others = claim(m, 3)
+    done = [Finished(item, '{"key": "k", "attempt": 1}', 1) for item in others]
+    assert m.step(QUEUES, 0, [Finished(deep, "[" * 50_000 + "]" * 50_000, 1), *done]) == []
+    rows = query(pool, "SELECT task_index, status FROM app.tasks WHERE stage = 1 ORDER BY 1")
+    assert rows == [(0, "pending"), (1, "completed"), (2, "completed")]
+    [(failures, history)] = query(
+        pool, "SELECT q.failures, t.error_history FROM app.queue q JOIN app.tasks t USING (job_key, stage, task_index)"
+    )
+    assert failures == 1
+    assert "StatementTooComplex" in history[0]["message"]
+
+
 def test_a_claim_that_the_database_refuses_is_not_passed_over_in_silence(pool: Pool) -> None:
     with pool.connection() as conn:
         conn.execute("ALTER FUNCTION app.step RENAME TO no_step")
