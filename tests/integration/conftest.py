@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 from psycopg_pool import ConnectionPool
 
+from infrastructure.postgres.pool import Pool
 from infrastructure.queues import ServiceBus
 from tests.sb_emulator.fixture import Emulator
 from tests.support.api import Api, serve
 from tests.support.bus import Bus, settings
 from tests.support.probe import Silent
+
+
+@pytest.fixture
+def pool(db: str) -> Iterator[Pool]:
+    """Connections to the fresh database."""
+    with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=12, open=True) as opened:
+        yield opened
 
 
 @pytest.fixture

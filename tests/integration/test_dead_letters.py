@@ -1,19 +1,11 @@
 """What fails for good is kept; resource errors get one try on the heavy queue; lost leases are not failures."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
-from psycopg_pool import ConnectionPool
 
 from infrastructure.postgres.pool import Pool
 from tests.support.probe import QUEUES, machine
-
-
-@pytest.fixture
-def pool(db: str) -> Iterator[Pool]:
-    with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=4, open=True) as opened:
-        yield opened
 
 
 def query(pool: Pool, sql: str, *args: object) -> list[tuple]:

@@ -1,21 +1,13 @@
 """What the final failure of a task means for its job, and running again only what failed."""
 
 import json
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool
 
 from infrastructure.postgres.pool import Pool
 from tests.support.probe import QUEUES, machine
-
-
-@pytest.fixture
-def pool(db: str) -> Iterator[Pool]:
-    with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=4, open=True) as opened:
-        yield opened
 
 
 def query(pool: Pool, sql: str, *args: object) -> list[tuple]:

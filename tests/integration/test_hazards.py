@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg_pool import ConnectionPool
 
 from core.contracts.effects import UpsertCogMetadata
 from core.contracts.outcomes import Done
@@ -20,12 +18,6 @@ from core.models.catalog import CogMetadata
 from infrastructure.postgres.job_store import submit_in
 from infrastructure.postgres.pool import Pool
 from tests.support.probe import QUEUES, machine
-
-
-@pytest.fixture
-def pool(db: str) -> Iterator[Pool]:
-    with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=4, open=True) as opened:
-        yield opened
 
 
 def query(pool: Pool, sql: str, *args: object) -> list[tuple]:

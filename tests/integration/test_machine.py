@@ -1,9 +1,7 @@
 import threading
-from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg_pool import ConnectionPool
 
 from core.contracts.outcomes import Done
 from core.errors import ErrorKind
@@ -12,12 +10,6 @@ from core.machine.store import Claimed, Finished
 from core.machine.worker import Worker
 from infrastructure.postgres.pool import Pool
 from tests.support.probe import QUEUES, Silent, machine
-
-
-@pytest.fixture
-def pool(db: str) -> Iterator[Pool]:
-    with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=12, open=True) as opened:
-        yield opened
 
 
 def query(pool: Pool, sql: str, *args: object) -> list[tuple]:

@@ -133,7 +133,7 @@ def test_a_spoiled_row_is_known_for_every_declared_check() -> None:
 
 def test_every_sample_row_is_valid_before_it_is_spoiled(conn: psycopg.Connection) -> None:
     for table, row in ROWS.items():
-        insert(conn, table, row)
+        assert insert(conn, table, row) == 1
 
 
 def test_every_check_refuses_the_row_that_breaks_it(conn: psycopg.Connection) -> None:
@@ -157,7 +157,7 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
             "approval_id": f"apr-{number:032x}",
             "stac_item_id": str(number),
         }
-        insert(conn, "app.dataset_approvals", row)
+        assert insert(conn, "app.dataset_approvals", row) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_what_must_be_there_once_cannot_be_there_twice(
 def test_a_new_run_may_follow_a_superseded_one(conn: psycopg.Connection) -> None:
     finished = {"status": "failed", "error_code": "X", "finished_at": NOW, "superseded_at": NOW}
     insert(conn, "app.jobs", {**ROWS["app.jobs"], **finished})
-    insert(conn, "app.jobs", {**ROWS["app.jobs"], "run": 2})
+    assert insert(conn, "app.jobs", {**ROWS["app.jobs"], "run": 2}) == 1
 
 
 def test_only_one_approval_of_an_item_is_pending_whichever_job_made_it(conn: psycopg.Connection) -> None:
@@ -253,3 +253,8 @@ def test_a_source_larger_than_two_gigabytes_fits(conn: psycopg.Connection) -> No
     insert(conn, "app.api_requests", {**ROWS["app.api_requests"], "source_size": size})
     insert(conn, "app.cog_metadata", {**ROWS["app.cog_metadata"], "size_bytes": size, "statistics": Jsonb([])})
     insert(conn, "app.vector_etl_tracking", {**ROWS["app.vector_etl_tracking"], "source_size_bytes": size})
+    stored = conn.execute(
+        "SELECT source_size FROM app.api_requests UNION ALL SELECT size_bytes FROM app.cog_metadata"
+        " UNION ALL SELECT source_size_bytes FROM app.vector_etl_tracking"
+    ).fetchall()
+    assert stored == [(size,)] * 3

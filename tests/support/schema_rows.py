@@ -108,9 +108,9 @@ ROWS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def insert(conn: psycopg.Connection, table: str, row: Mapping[str, object]) -> None:
-    """Insert one row."""
-    conn.execute(
+def insert(conn: psycopg.Connection, table: str, row: Mapping[str, object]) -> int:
+    """Insert one row; how many rows that made."""
+    inserted = conn.execute(
         sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
             sql.Identifier(*table.split(".")),
             sql.SQL(", ").join(map(sql.Identifier, row)),
@@ -118,6 +118,7 @@ def insert(conn: psycopg.Connection, table: str, row: Mapping[str, object]) -> N
         ),
         list(row.values()),
     )
+    return inserted.rowcount
 
 
 def insert_parents(conn: psycopg.Connection) -> None:
