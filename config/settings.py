@@ -61,6 +61,7 @@ class DatabaseSettings(BaseSettings):
     managed_identity: bool = Field(False, alias="USE_MANAGED_IDENTITY")
     managed_identity_client_id: str | None = Field(None, alias="DB_ADMIN_MANAGED_IDENTITY_CLIENT_ID")
     connect_timeout: int = Field(30, alias="DB_CONNECTION_TIMEOUT", ge=1)
+    idle_transaction: int = Field(60, alias="DB_IDLE_TRANSACTION_SECONDS", ge=1)
     pool_min: int = Field(1, alias="DOCKER_DB_POOL_MIN", ge=0)
     pool_max: int = Field(10, alias="DOCKER_DB_POOL_MAX", ge=1)
 

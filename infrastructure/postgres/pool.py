@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -17,6 +17,7 @@ from infrastructure.postgres.login import TokenLogin, connection_class, conninfo
 Connection = psycopg.Connection[TupleRow]
 Pool = ConnectionPool[Connection]
 
+_SET_ALL = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)"
 _TOKEN_LOGIN_SECONDS = 1500.0  #: a connection that came with a token is replaced well before any token expires
 
 
@@ -34,10 +35,30 @@ def open_pool(settings: DatabaseSettings, *, application: str, login: str | Toke
         max_size=settings.pool_max,
         timeout=settings.connect_timeout,
         max_lifetime=_TOKEN_LOGIN_SECONDS if isinstance(login, TokenLogin) else 3600.0,
+        configure=_bounded(settings.idle_transaction),
         check=_alive,
         open=True,
         name=application,
     )
+
+
+def _bounded(idle_transaction: int) -> Callable[[Connection], None]:
+    """Have the server end a session whose client froze, or vanished without a word, in the middle of a transaction.
+
+    Its row locks would stand for hours, and whoever asks for one of those rows would wait as long.
+    """
+    bounds = {
+        "idle_in_transaction_session_timeout": f"{idle_transaction}s",
+        "tcp_keepalives_idle": str(idle_transaction),
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+    }
+
+    def configure(conn: Connection) -> None:
+        # Statements, not startup options: a pooler in between refuses those, and a DATABASE_URL may have its own.
+        conn.execute(_SET_ALL, (list(bounds), list(bounds.values())))
+
+    return configure
 
 
 def _alive(conn: Connection) -> None:
@@ -48,6 +69,8 @@ def _alive(conn: Connection) -> None:
         ConnectionPool.check_connection(conn)
 
 
+#: The server is away, or ended this session; the driver files the last one elsewhere.
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, psycopg.errors.IdleInTransactionSessionTimeout)
 _TOO_LARGE = "54"  #: PostgreSQL's class of exceeded limits: the driver counts it among outages, but it never passes
 
 
@@ -56,7 +79,7 @@ def translated() -> Iterator[None]:
     """Turn the driver's connection errors into DatabaseUnavailable; leave the others, which are defects."""
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as e:
+    except _AWAY as e:
         if (getattr(e, "sqlstate", None) or "").startswith(_TOO_LARGE):
             raise
         reason = str(e).strip().partition("\n")[0] or type(e).__name__

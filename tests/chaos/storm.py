@@ -125,7 +125,7 @@ class Storm:
         for nursery in self._nurseries:
             nursery.ready()
         self._workers: dict[int, int] = {}  #: which nursery each process is from
-        self._paused: dict[int, float] = {}
+        self._paused: dict[int, threading.Timer] = {}
         self._service: int | None = None
         self._closing = threading.Event()
         self._timers = threading.Thread(target=self._run_timers, name="timers", daemon=True)
@@ -177,6 +177,8 @@ class Storm:
         """End every process of the run."""
         self._closing.set()
         self._timers.join()
+        for alarm in self._paused.values():
+            alarm.cancel()
         for pid in self._workers:
             _signal(pid, signal.SIGKILL)
         if self._service is not None:
@@ -212,11 +214,8 @@ class Storm:
         return {**common, "broken": self.plan.broken, **more}
 
     def _keep_up(self) -> None:
-        """Replace who was killed, wake who was paused long enough."""
-        for pid, until in list(self._paused.items()):
-            if time.monotonic() > until:
-                del self._paused[pid]
-                _signal(pid, signal.SIGCONT)
+        """Replace who was killed."""
+        self._paused = {pid: alarm for pid, alarm in self._paused.items() if alarm.is_alive()}
         self._workers = {pid: n for pid, n in self._workers.items() if _alive(pid)}
         while len(self._workers) < WORKERS:
             where = min(range(len(self._nurseries)), key=lambda n: list(self._workers.values()).count(n))
@@ -241,8 +240,6 @@ class Storm:
 
     def _come_to_rest(self) -> None:
         """Until every job has ended, or nothing has moved for a while."""
-        for pid in list(self._paused):
-            self._paused[pid] = 0
         last, moved = None, time.monotonic()
         while time.monotonic() - moved < (6 if self.plan.broken else 25):
             self._keep_up()
@@ -268,9 +265,7 @@ class Storm:
             case "kill" if running:
                 _signal(self._rnd.choice(running), signal.SIGKILL)
             case "pause" if len(running) > 1:
-                pid = self._rnd.choice(running)
-                self._paused[pid] = time.monotonic() + LEASE * self._rnd.uniform(1.2, 2.0)
-                _signal(pid, signal.SIGSTOP)
+                self._pause(self._rnd.choice(running), LEASE * self._rnd.uniform(1.2, 2.0))
             case "before" | "after":
                 self._proxy.arm(what)
                 return
@@ -286,6 +281,12 @@ class Storm:
             case _:
                 return
         self.done[what] += 1
+
+    def _pause(self, pid: int, seconds: float) -> None:
+        """Stop a process for a while, perhaps with row locks that this very thread will wait for."""
+        _signal(pid, signal.SIGSTOP)
+        self._paused[pid] = alarm = threading.Timer(seconds, _signal, (pid, signal.SIGCONT))
+        alarm.start()
 
     def _crash(self, number: signal.Signals) -> None:
         """End the server without warning, and start it again; what it had committed is there."""

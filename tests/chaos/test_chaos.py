@@ -20,7 +20,7 @@ from tests.chaos.storm import Plan, Storm
 from tests.sb_emulator.fixture import Emulator
 
 pytestmark = [
-    pytest.mark.timeout(3600),
+    pytest.mark.timeout(1200),
     # The Service Bus SDK leaves the sockets of connections that were cut to the garbage collector.
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]

@@ -9,11 +9,12 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 
 from config import DatabaseSettings
 from core.errors import DatabaseUnavailable
 from infrastructure.postgres.login import TokenLogin
-from infrastructure.postgres.pool import connection, open_pool
+from infrastructure.postgres.pool import connection, open_pool, transaction
 from infrastructure.postgres.wakeups import Wakeups
 
 
@@ -109,3 +110,14 @@ def test_a_session_the_server_ended_is_replaced_before_it_is_used(db: str) -> No
             admin.execute("SELECT pg_terminate_backend(%s, 10000)", [first])
         with connection(pool) as conn:
             assert conn.execute("SELECT pg_backend_pid()").fetchone() != (first,)
+
+
+def test_a_process_that_freezes_in_a_transaction_does_not_hold_its_rows_for_ever(db: str) -> None:
+    settings = DatabaseSettings(url=SecretStr(db), idle_transaction=1)
+    with open_pool(settings, application="frozen") as frozen, psycopg.connect(db, autocommit=True) as other:
+        other.execute("CREATE TABLE held (id int); INSERT INTO held VALUES (1)")
+        with pytest.raises(DatabaseUnavailable), transaction(frozen) as conn:
+            conn.execute("SELECT * FROM held FOR UPDATE")
+            other.execute("SET statement_timeout = '30s'")  # what would end the wait if the server did not
+            assert other.execute("SELECT id FROM held FOR UPDATE").fetchall() == [(1,)]
+            conn.execute("SELECT 1")
