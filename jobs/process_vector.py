@@ -34,6 +34,8 @@ def _create_stac(parameters: ProcessVectorParameters, results: StageResults) -> 
 
 def _finalize(parameters: ProcessVectorParameters, results: StageResults) -> VectorJobResult:
     prepared, published = results.one(VECTOR_PREPARE, "prepare"), results.one(VECTOR_CREATE_STAC, "stac")
+    layer = prepared.layers[0]
+    table = layer.tables[0]
     uploads = results.of(VECTOR_UPLOAD, "upload").values()
     read = sum(u.rows_read for u in uploads)
     collection = f"{parameters.schema_name}.{parameters.table_name}"
@@ -46,9 +48,9 @@ def _finalize(parameters: ProcessVectorParameters, results: StageResults) -> Vec
         file_extension=parameters.file_extension,
         table_name=parameters.table_name,
         schema_name=parameters.schema_name,
-        geometry_type=prepared.table.geometry_type,
-        srid=prepared.table.srid,
-        source_crs=prepared.source.crs,
+        geometry_type=table.geometry_type,
+        srid=table.srid,
+        source_crs=layer.source.crs,
         bbox=published.bbox,
         summary=UploadSummary(
             total_chunks=len(uploads),
@@ -61,9 +63,7 @@ def _finalize(parameters: ProcessVectorParameters, results: StageResults) -> Vec
             data_complete=published.row_count == read,
         ),
         findings=published.findings,
-        column_definitions={
-            c.name: {"type": c.sql_type.value, "source_name": c.source_name} for c in prepared.table.columns
-        },
+        column_definitions={c.name: {"type": c.sql_type.value, "source_name": c.source_name} for c in table.columns},
         ogc_features_url=f"{features}/items",
         viewer_url=f"{features}/viewer",
         vector_tiles=VectorTiles(

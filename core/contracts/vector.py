@@ -47,7 +47,7 @@ class VectorFormat(StrEnum):
     GPX = "gpx"  #: GPS exchange
     FILEGDB = "gdb"  #: Esri file geodatabase, in a zip
     PARQUET = "parquet"  #: GeoParquet, or Parquet with coordinate columns
-    CSV = "csv"  #: with latitude and longitude, or WKT, columns; also .tsv and .txt
+    CSV = "csv"  #: with latitude and longitude, or WKT or WKB, columns; also .tsv and .txt
     ZIP = "zip"  #: an archive of one of the others
 
 
@@ -66,12 +66,22 @@ class FindingCode(StrEnum):
     UNREADABLE_GEOMETRY = "unreadable_geometry"  #: features whose geometry cannot be parsed or repaired, left out
     DEGENERATE_LINE = "degenerate_line"  #: lines without length, stored as they are
     REPAIRED_GEOMETRY = "repaired_geometry"  #: invalid geometries made valid
-    MIXED_GEOMETRY_TYPES = "mixed_geometry_types"  #: points, lines or polygons together in one table
+    AREA_CHANGED = "area_changed"  #: repaired polygons whose area is no longer what it was
+    INVALID_SKIPPED = "invalid_skipped"  #: invalid geometries left out, as asked
+    UNLIKE_GEOMETRY = "unlike_geometry"  #: features of another kind than their layer declares, left out
+    MIXED_GEOMETRY_TYPES = "mixed_geometry_types"  #: points, lines or polygons together in one layer
     PROMOTED_TO_MULTI = "promoted_to_multi"  #: single geometries stored as Multi
     Z_FILLED = "z_filled"  #: geometries without height among others with height, stored with height 0
     Z_DROPPED = "z_dropped"  #: heights that the table, planned without, cannot hold
     M_DROPPED = "m_dropped"  #: measures are not stored
     COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"  #: longitudes beyond 180 or latitudes beyond 90 degrees
+    SWAPPED_COORDINATES = "swapped_coordinates"  #: latitude and longitude seem to have changed places
+    CROSSES_ANTIMERIDIAN = "crosses_antimeridian"  #: edges that span more than half the globe
+    SPLIT_AT_ANTIMERIDIAN = "split_at_antimeridian"  #: geometries cut into parts at longitude 180
+    RING_ORIENTATION = "ring_orientation"  #: polygons whose rings do not run as RFC 7946 wants
+    REPEATED_POINTS = "repeated_points"  #: the same vertex twice in a row
+    DUPLICATE_FEATURES = "duplicate_features"  #: features alike in geometry and every attribute
+    TRANSFORMATION_ACCURACY = "transformation_accuracy"  #: how exact the change of CRS is
     CRS_ASSUMED = "crs_assumed"  #: no CRS stated; the numbers look like longitude and latitude
     CRS_GIVEN = "crs_given"  #: no CRS stated; the request's was used
     RENAMED_COLUMN = "renamed_column"  #: columns whose names PostgreSQL or this system cannot keep
@@ -79,6 +89,8 @@ class FindingCode(StrEnum):
     TIME_PRECISION_LOST = "time_precision_lost"  #: times finer than a microsecond, cut
     NUL_REMOVED = "nul_removed"  #: texts with NUL characters, which PostgreSQL cannot hold
     TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"  #: numbers that their column cannot hold, stored as null
+    FORMULA = "formula"  #: workbook cells that hold formulas, read as their last calculated values
     BAD_ROW = "bad_row"  #: lines with the wrong number of cells, left out
     READER_WARNING = "reader_warning"  #: what the reading library complained of
 
@@ -106,17 +118,40 @@ class Quantize(Contract):
     grid_size: float = Field(gt=0)
 
 
+class MixedTypes(StrEnum):
+    """What becomes of a layer that holds points, lines and polygons together."""
+
+    SPLIT = "split"  #: a table for each kind, named after it
+    COLLECTION = "collection"  #: one table in which every geometry is a GeometryCollection
+    GEOMETRY = "geometry"  #: one table of any geometry
+
+
+class OnInvalid(StrEnum):
+    """What becomes of a feature whose geometry is not valid."""
+
+    REPAIR = "repair"  #: it is made valid, and counted
+    SKIP = "skip"  #: it is left out, and counted
+    FAIL = "fail"  #: the job fails and names the first
+
+
 class GeometryOptions(Contract):
-    """Changes to geometry that the request asks for; none by default."""
+    """Changes to geometry that the request asks for; without it nothing but Multi and validity is changed."""
 
     simplify: Simplify | None = None
     quantize: Quantize | None = None
+    mixed: MixedTypes = MixedTypes.GEOMETRY
+    keep_z: bool = True
+    keep_m: bool = False
+    orient_rings: bool = False  #: exterior rings counter-clockwise, holes clockwise, as RFC 7946 wants
+    split_antimeridian: bool = False  #: cut what crosses longitude 180 into parts on either side
+    drop_duplicates: bool = False  #: of features alike in geometry and every attribute, keep the first of each batch
 
 
 class IndexOptions(Contract):
     """Which indexes the table gets, by column name in the file or in the table."""
 
     spatial: bool = True
+    cluster: bool = False  #: rows stored along a Hilbert curve, so that neighbours share pages
     attributes: tuple[str, ...] = Field((), max_length=50)
     temporal: tuple[str, ...] = Field((), max_length=50)
 
@@ -137,6 +172,8 @@ class ProcessVectorParameters(Contract):
     overwrite: bool = False
 
     layer_name: Text | None = None
+    all_layers: bool = False  #: a table for every layer, named after it
+    on_invalid: OnInvalid = OnInvalid.REPAIR
     lat_name: Text | None = None
     lon_name: Text | None = None
     wkt_column: Text | None = None
@@ -194,6 +231,8 @@ class ProcessVectorParameters(Contract):
             raise ValueError("give lat_name and lon_name together")
         if self.lat_name and self.wkt_column:
             raise ValueError("give lat_name and lon_name, or wkt_column, not both")
+        if self.layer_name and self.all_layers:
+            raise ValueError("give layer_name, or all_layers, not both")
         return self
 
     @property
@@ -264,34 +303,76 @@ class TablePlan(Contract):
         return FeatureTable(self.schema_name, name, self.geometry_type, self.srid, columns)
 
 
-class PreparedVector(Contract):
-    """What prepare found out. `feature_count` is the reader's count, null geometries included."""
+class Partition(Contract):
+    """A part of a layer that can be read alone. `start` and `stop` are in the reader's own unit.
+
+    A feature's id is its position in the layer, from 1, whichever partition reads it; `first_id` is that of the first.
+    """
+
+    first_id: int
+    features: int
+    start: int
+    stop: int
+
+
+class LayerPlan(Contract):
+    """A layer and the tables it becomes: one, or one for each kind of geometry.
+
+    `feature_count` is the reader's count, null geometries included; the partitions cover it without overlap, in order.
+    """
 
     source: SourcePlan
-    table: TablePlan
+    tables: tuple[TablePlan, ...]
     feature_count: int
+    partitions: tuple[Partition, ...]
+    findings: tuple[Finding, ...]
+
+
+class PreparedVector(Contract):
+    """What prepare found out."""
+
+    layers: tuple[LayerPlan, ...]
     size_bytes: int
     etag: str
     started_at: datetime
-    findings: tuple[Finding, ...]
 
 
 class UploadVector(Contract):
-    """Load what prepare planned."""
+    """Load one partition of one layer that prepare planned. Both are positions, from 0."""
 
     parameters: ProcessVectorParameters
     prepared: PreparedVector
+    layer: int = 0
+    partition: int = 0
+
+
+class UploadedTable(Contract):
+    """What one partition put into a staging table."""
+
+    name: TableName
+    staging: str
+    rows_written: int
 
 
 class UploadedVector(Contract):
-    """A loaded staging table, not indexed yet."""
+    """One loaded partition, not indexed yet: its tables in the order of the layer's plan."""
 
-    staging: str
+    layer: int
+    partition: int
+    tables: tuple[UploadedTable, ...]
     rows_read: int
-    rows_written: int
-    rows_skipped: int
     geometry_repairs: int
     findings: tuple[Finding, ...]
+
+    @property
+    def rows_written(self) -> int:
+        """Rows in all of its tables."""
+        return sum(t.rows_written for t in self.tables)
+
+    @property
+    def rows_skipped(self) -> int:
+        """Features read that are in no table."""
+        return self.rows_read - self.rows_written
 
 
 class CreateVectorStac(Contract):

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from core.contracts.vector import Delimited, FindingCode
+from core.contracts.vector import Delimited, FindingCode, Partition
 from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY
+from services.vector.readers import GEOMETRY, whole
 from services.vector.reference_systems import StatedCrs
 
 _BLOCK = 4 << 20
@@ -73,7 +73,11 @@ class DelimitedReader:
         for batch in self._rows(None, None):
             yield coordinates.geometry(batch, self._where)
 
-    def batches(self, findings: Findings) -> Iterator[pa.RecordBatch]:
+    def partitions(self, wanted: int) -> tuple[Partition, ...]:
+        """The whole layer in one."""
+        return whole(self.feature_count)
+
+    def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
         types = {f.name: f.type for f in self.attributes}
         for batch in self._rows(types, findings):

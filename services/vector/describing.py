@@ -10,11 +10,19 @@ from pydantic import JsonValue
 
 from core.contracts.effects import StacJson
 from core.contracts.tables import TableFacts
-from core.contracts.vector import Finding, PreparedVector, ProcessVectorParameters, UploadedVector
+from core.contracts.vector import (
+    Finding,
+    PreparedVector,
+    ProcessVectorParameters,
+    SourcePlan,
+    TablePlan,
+    UploadedVector,
+)
 from core.models.catalog import EtlStatus, GeoTableCatalog, VectorEtlTracking
 from services.stac.collections import CollectionParts, collection_document
 from services.stac.items import ItemParts, item_document
 from services.stac.properties import CREATED_BY, Provenance, dataset_properties
+from services.vector.findings import merged
 from services.vector.reference_systems import Bounds
 
 TABLE_EXTENSION = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
@@ -37,14 +45,24 @@ class LoadedTable:
     now: datetime
 
     @property
+    def plan(self) -> TablePlan:
+        """What was to be built."""
+        return self.prepared.layers[0].tables[0]
+
+    @property
+    def source(self) -> SourcePlan:
+        """Where it was read from."""
+        return self.prepared.layers[0].source
+
+    @property
     def item_id(self) -> str:
         """`postgis-<schema>-<table>`, unless the request chose another."""
-        return self.parameters.item_id or f"postgis-{self.prepared.table.schema_name}-{self.prepared.table.name}"
+        return self.parameters.item_id or f"postgis-{self.plan.schema_name}-{self.plan.name}"
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Of all stages."""
-        return self.prepared.findings + self.uploaded.findings
+        return merged(self.prepared.layers[0].findings + self.uploaded.findings)
 
     @property
     def temporal(self) -> tuple[datetime, datetime] | None:
@@ -57,7 +75,7 @@ class LoadedTable:
 
 def catalog_row(table: LoadedTable) -> GeoTableCatalog:
     """What services need to publish the table; nothing of the job."""
-    parameters, plan = table.parameters, table.prepared.table
+    parameters, plan = table.parameters, table.plan
     start, end = table.temporal or (None, None)
     minx, miny, maxx, maxy = table.bbox
     return GeoTableCatalog(
@@ -81,7 +99,7 @@ def catalog_row(table: LoadedTable) -> GeoTableCatalog:
         stac_collection_id=parameters.collection_id,
         stac_item_id=table.item_id,
         stac_extensions=[TABLE_EXTENSION, PROJECTION_EXTENSION],
-        column_definitions=column_definitions(table.prepared),
+        column_definitions=column_definitions(table.plan),
     )
 
 
@@ -89,11 +107,11 @@ def tracking_row(table: LoadedTable) -> VectorEtlTracking:
     """Where the rows came from and what was done to them."""
     prepared, uploaded = table.prepared, table.uploaded
     return VectorEtlTracking(
-        table_name=prepared.table.name,
+        table_name=table.plan.name,
         etl_job_id=table.job_id,
         source_file=str(table.parameters.source),
-        source_format=prepared.source.driver,
-        source_crs=prepared.source.crs,
+        source_format=table.source.driver,
+        source_crs=table.source.crs,
         source_size_bytes=prepared.size_bytes,
         source_hash=prepared.etag,
         status=EtlStatus.COMPLETED,
@@ -112,17 +130,17 @@ def tracking_row(table: LoadedTable) -> VectorEtlTracking:
     )
 
 
-def column_definitions(prepared: PreparedVector) -> dict[str, JsonValue]:
+def column_definitions(plan: TablePlan) -> dict[str, JsonValue]:
     """Type and original name of every attribute column, in the table's order."""
     return {
         c.name: {"type": c.sql_type.value, "source_name": c.source_name, "position": position}
-        for position, c in enumerate(prepared.table.columns, 1)
+        for position, c in enumerate(plan.columns, 1)
     }
 
 
 def stac_item(table: LoadedTable) -> StacJson:
     """The table as a STAC item, not published. Its asset names the table, not the server."""
-    parameters, plan = table.parameters, table.prepared.table
+    parameters, plan = table.parameters, table.plan
     provenance = Provenance(
         access_level=parameters.access_level,
         job_id=table.job_id,
@@ -142,7 +160,7 @@ def stac_item(table: LoadedTable) -> StacJson:
         "postgis:row_count": table.facts.row_count,
         "postgis:geometry_types": list(table.facts.geometry_types),
         "postgis:srid": plan.srid,
-        "vector:source_format": table.prepared.source.driver,
+        "vector:source_format": table.source.driver,
         "vector:source_file": parameters.blob_name,
         "proj:code": f"EPSG:{plan.srid}",
     }
@@ -154,7 +172,7 @@ def stac_item(table: LoadedTable) -> StacJson:
         "title": parameters.title or plan.name,
         "type": "application/vnd.postgis",
         "roles": ["data"],
-        "table:columns": _table_columns(table.prepared),
+        "table:columns": _table_columns(table.plan),
         "table:row_count": table.facts.row_count,
         "table:primary_geometry": "geom",
     }
@@ -199,9 +217,9 @@ def _texts(parameters: ProcessVectorParameters) -> dict[str, JsonValue]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _table_columns(prepared: PreparedVector) -> list[JsonValue]:
-    ends: tuple[tuple[str, str], tuple[str, str]] = (("id", "bigint"), ("geom", prepared.table.geometry_type))
-    attributes = [(c.name, c.sql_type.value) for c in prepared.table.columns]
+def _table_columns(plan: TablePlan) -> list[JsonValue]:
+    ends: tuple[tuple[str, str], tuple[str, str]] = (("id", "bigint"), ("geom", plan.geometry_type))
+    attributes = [(c.name, c.sql_type.value) for c in plan.columns]
     return [{"name": name, "type": kind} for name, kind in (ends[0], *attributes, ends[1])]
 
 

@@ -14,6 +14,16 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.UNREADABLE_GEOMETRY: "Features whose geometry cannot be read or repaired, left out: {count}.",
     FindingCode.DEGENERATE_LINE: "Lines without length, stored as they are: {count}.",
     FindingCode.REPAIRED_GEOMETRY: "Invalid geometries, repaired: {count}.",
+    FindingCode.AREA_CHANGED: "Repaired polygons whose area is no longer what it was: {count}.",
+    FindingCode.INVALID_SKIPPED: "Invalid geometries, left out as on_invalid=skip asks: {count}.",
+    FindingCode.UNLIKE_GEOMETRY: "Features of another kind than their layer declares, left out: {count}.",
+    FindingCode.SWAPPED_COORDINATES: "Points that lie in latitude and longitude order, it seems: {count}.",
+    FindingCode.CROSSES_ANTIMERIDIAN: "Geometries with an edge across more than half the globe: {count}.",
+    FindingCode.SPLIT_AT_ANTIMERIDIAN: "Geometries cut at longitude 180: {count}.",
+    FindingCode.RING_ORIENTATION: "Polygons whose rings do not run as RFC 7946 wants: {count}.",
+    FindingCode.REPEATED_POINTS: "Geometries with the same vertex twice in a row: {count}.",
+    FindingCode.DUPLICATE_FEATURES: "Features alike in geometry and every attribute: {count}.",
+    FindingCode.NUMBER_OUT_OF_RANGE: "Numbers that their column cannot hold, stored as null: {count}.",
     FindingCode.PROMOTED_TO_MULTI: "Single geometries, stored as Multi geometries: {count}.",
     FindingCode.Z_FILLED: "Geometries without height, stored with height 0 as others have heights: {count}.",
     FindingCode.Z_DROPPED: "Geometries with height in a layer declared without, stored without: {count}.",
@@ -49,6 +59,11 @@ class Findings:
         if message is not None:
             self._messages[code] = message
 
+    def merge(self, other: Findings) -> None:
+        """Count what `other` did as well; call in the order of the features."""
+        for code, count in other._counts.items():
+            self.add(code, count, other._ids[code], None if code in self._messages else other._messages.get(code))
+
     def count(self, code: FindingCode) -> int:
         """How many so far."""
         return self._counts.get(code, 0)
@@ -62,6 +77,15 @@ class Findings:
         message = self._messages.get(code) or _MESSAGES[code].format(count=f"{count:,}")
         severity = Severity.INFO if code in _INFO else Severity.WARNING
         return Finding(code=code, severity=severity, message=message, count=count, feature_ids=tuple(self._ids[code]))
+
+
+def merged(parts: Iterable[Finding]) -> tuple[Finding, ...]:
+    """One finding a code from those of several stages and partitions, given in the order of the features."""
+    whole = Findings()
+    for part in parts:
+        kept = whole.count(part.code) or part.code in _MESSAGES
+        whole.add(part.code, part.count, part.feature_ids, None if kept else part.message)
+    return whole.listed()
 
 
 def warned(messages: Sequence[str], findings: Findings) -> None:

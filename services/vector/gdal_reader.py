@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataSourceError
 
-from core.contracts.vector import SourcePlan, VectorFormat
+from core.contracts.vector import Partition, SourcePlan, VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
 from services.vector import wkb
 from services.vector.findings import Findings, warned
-from services.vector.readers import GEOMETRY, batch_rows
+from services.vector.readers import GEOMETRY, batch_rows, whole
 from services.vector.reference_systems import StatedCrs
 
 _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
@@ -89,7 +89,11 @@ class GdalReader:
         for batch in self._stream([], findings):
             yield batch.column(batch.num_columns - 1)
 
-    def batches(self, findings: Findings) -> Iterator[pa.RecordBatch]:
+    def partitions(self, wanted: int) -> tuple[Partition, ...]:
+        """The whole layer in one."""
+        return whole(self.feature_count)
+
+    def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
         yield from self._stream(None, findings)
 

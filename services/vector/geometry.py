@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyproj
 import shapely
 
-from core.contracts.vector import FindingCode, GeometryOptions
+from core.contracts.vector import FindingCode, GeometryOptions, OnInvalid
 from core.errors import InvalidGeometry
 from services.vector import wkb
 from services.vector.findings import Findings
@@ -31,6 +31,8 @@ class GeometryTarget:
     degrees: bool
     transformer: pyproj.Transformer | None
     options: GeometryOptions
+    has_m: bool = False
+    on_invalid: OnInvalid = OnInvalid.REPAIR
 
 
 @dataclass(frozen=True)
@@ -246,4 +248,4 @@ def _promote(
 ) -> pa.Array:
     single = np.isin(shapely.get_type_id(shapes), (0, 1, 3))
     findings.add(FindingCode.PROMOTED_TO_MULTI, int(single.sum()), ids[single])
-    return wkb.promoted(geometry, single, target.has_z)
+    return wkb.promoted(geometry, single, target.family, target.has_z, target.has_m)

@@ -13,6 +13,7 @@ from core.contracts.vector import (
     FindingCode,
     PreparedVector,
     ProcessVectorParameters,
+    UploadedTable,
     UploadedVector,
     UploadVector,
     VectorPublished,
@@ -29,8 +30,9 @@ from core.errors import (
 )
 from services.vector import columns, describing, fetching, opening, planning, reference_systems
 from services.vector.findings import Findings
-from services.vector.geometry import GeometryTarget
-from services.vector.loading import Load, in_background
+from services.vector.loading import Load, cleaning_target, in_background
+
+_PARTITIONS = 1  #: an upload task each
 
 
 def prepare(parameters: ProcessVectorParameters, ctx: TaskContext) -> PreparedVector:
@@ -45,21 +47,13 @@ def prepare(parameters: ProcessVectorParameters, ctx: TaskContext) -> PreparedVe
             hint="Send overwrite=true or another table name.",
         )
     blob = ctx.storage.head(parameters.source)
-    findings = Findings()
     fetched = fetching.fetch(ctx.storage, parameters.source, parameters.file_extension, ctx.workdir)
     ctx.report_progress(40, f"fetched {parameters.source}")
     source, reader = opening.explore(fetched, parameters)
-    source, table = planning.planned(source, reader, parameters, findings)
+    layer = planning.planned(source, reader, parameters, parameters.table_name, _PARTITIONS)
+    table = layer.tables[0]
     ctx.report_progress(100, f"{reader.feature_count:,} features, {len(table.columns)} columns, {table.geometry_type}")
-    return PreparedVector(
-        source=source,
-        table=table,
-        feature_count=reader.feature_count,
-        size_bytes=blob.size,
-        etag=blob.etag,
-        started_at=started,
-        findings=findings.listed(),
-    )
+    return PreparedVector(layers=(layer,), size_bytes=blob.size, etag=blob.etag, started_at=started)
 
 
 def upload(task: UploadVector, ctx: TaskContext) -> UploadedVector:
@@ -68,30 +62,33 @@ def upload(task: UploadVector, ctx: TaskContext) -> UploadedVector:
     if ctx.storage.head(parameters.source).etag != prepared.etag:
         raise Conflict(f"{parameters.source} was replaced while it was processed.", hint="Submit it again.")
     fetched = fetching.fetch(ctx.storage, parameters.source, parameters.file_extension, ctx.workdir)
-    reader = opening.reopen(fetched, prepared.source, str(parameters.source))
+    layer = prepared.layers[task.layer]
+    part, table = layer.partitions[task.partition], layer.tables[0]
+    reader = opening.reopen(fetched, layer.source, str(parameters.source))
     findings = Findings()
-    load = Load(prepared.table, _target(task), findings)
-    staging = prepared.table.staging(staging_name(prepared.table.name, ctx.job_id, ctx.attempt))
+    target = cleaning_target(layer.source, table, parameters)
+    load = Load([table], [target], findings, ctx.workdir, part.first_id)
+    staging = table.staging(staging_name(table.name, ctx.job_id, ctx.attempt))
 
     def progress() -> None:
         if ctx.should_stop():
             raise Interrupted
-        percent = 100 * load.rows_read / max(prepared.feature_count, 1)
-        ctx.report_progress(min(percent, 99.0), f"{load.rows_read:,} of {prepared.feature_count:,} features")
+        percent = 100 * load.rows_read / max(part.features, 1)
+        ctx.report_progress(min(percent, 99.0), f"{load.rows_read:,} of {part.features:,} features")
 
     ctx.tables.drop_leftovers(staging.schema, ctx.job_id, keep=staging.name)
     ctx.tables.create(staging)
     try:
-        rows = ctx.tables.copy(staging, in_background(load.table_batches(reader.batches(findings)), progress))
+        rows = ctx.tables.copy(staging, in_background(load.first_batches(reader.batches(findings, part)), progress))
         _require_rows(rows, load.rows_read, findings, task)
     except BaseException:
         _discard(ctx, staging)
         raise
     return UploadedVector(
-        staging=staging.name,
+        layer=task.layer,
+        partition=task.partition,
+        tables=(UploadedTable(name=table.name, staging=staging.name, rows_written=rows),),
         rows_read=load.rows_read,
-        rows_written=rows,
-        rows_skipped=load.rows_read - rows,
         geometry_repairs=findings.count(FindingCode.REPAIRED_GEOMETRY),
         findings=findings.listed(),
     )
@@ -99,7 +96,7 @@ def upload(task: UploadVector, ctx: TaskContext) -> UploadedVector:
 
 def create_stac(task: CreateVectorStac, ctx: TaskContext) -> VectorPublished:
     """Index the staging table and describe it; the swap and the STAC item are written when the task completes."""
-    staging = task.prepared.table.staging(task.uploaded.staging)
+    staging = task.prepared.layers[0].tables[0].staging(task.uploaded.tables[0].staging)
     try:
         return _create_stac(task, staging, ctx)
     except (DataError, RequestError):
@@ -108,7 +105,7 @@ def create_stac(task: CreateVectorStac, ctx: TaskContext) -> VectorPublished:
 
 
 def _create_stac(task: CreateVectorStac, staging: FeatureTable, ctx: TaskContext) -> VectorPublished:
-    parameters, plan = task.parameters, task.prepared.table
+    parameters, plan = task.parameters, task.prepared.layers[0].tables[0]
     shown = str(parameters.source)
     temporal = columns.resolve(parameters.indexes.temporal, plan.columns, shown, "indexes.temporal")
     attributes = columns.resolve(parameters.indexes.attributes, plan.columns, shown, "indexes.attributes")
@@ -150,18 +147,6 @@ def _create_stac(task: CreateVectorStac, staging: FeatureTable, ctx: TaskContext
     )
 
 
-def _target(task: UploadVector) -> GeometryTarget:
-    plan = task.prepared.table
-    family = plan.geometry_type.removesuffix("Z")
-    return GeometryTarget(
-        family=family,
-        has_z=family != plan.geometry_type,
-        degrees=plan.srid == 4326,
-        transformer=reference_systems.transformation(task.prepared.source.crs, task.parameters.target_crs),
-        options=task.parameters.geometry_params,
-    )
-
-
 def _require_rows(rows: int, read: int, findings: Findings, task: UploadVector) -> None:
     shown = str(task.parameters.source)
     if rows == 0:
@@ -172,9 +157,10 @@ def _require_rows(rows: int, read: int, findings: Findings, task: UploadVector) 
 def _require_degrees(facts: TableFacts, task: CreateVectorStac) -> None:
     """Refuse numbers that nobody can mean as degrees; single features beyond the range were only reported."""
     minx, miny, maxx, maxy = facts.bbox
-    if task.prepared.table.srid == 4326 and (minx > 360 or maxx < -360 or miny > 180 or maxy < -180):
+    source = task.prepared.layers[0].source
+    if task.prepared.layers[0].tables[0].srid == 4326 and (minx > 360 or maxx < -360 or miny > 180 or maxy < -180):
         raise CrsMismatch(
-            f"{task.parameters.source} is said to be in {task.prepared.source.crs}, but its coordinates, x {minx:.10g} "
+            f"{task.parameters.source} is said to be in {source.crs}, but its coordinates, x {minx:.10g} "
             f"to {maxx:.10g} and y {miny:.10g} to {maxy:.10g}, are no degrees.",
             hint="Set input_crs to the CRS that the numbers are in.",
         )

@@ -1,15 +1,18 @@
-"""Reading, cleaning and writing as one stream: two batches wait at most, so memory does not grow with the file."""
+"""Reading, cleaning and writing as one stream: a few batches wait at most, so memory does not grow with the file."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from core.contracts.vector import TablePlan
+from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan
+from services.vector import reference_systems, wkb
+from services.vector.families import family_of, kind_numbers
 from services.vector.findings import Findings
 from services.vector.geometry import GeometryTarget, cleaned
 from services.vector.values import converted
@@ -19,30 +22,90 @@ _POLL = 0.2
 
 
 class Load:
-    """One pass over a file. `rows_read` counts what came in, whatever became of it."""
+    """One pass over a partition. `rows_read` counts what came in, whatever became of it.
 
-    def __init__(self, plan: TablePlan, target: GeometryTarget, findings: Findings) -> None:
-        self._plan, self._target, self._findings = plan, target, findings
+    The first table's batches are handed on as they are read; those of the others wait in files below `spool`, since
+    a connection copies into one table at a time.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[TablePlan],
+        targets: Sequence[GeometryTarget],
+        findings: Findings,
+        spool: Path,
+        first_id: int = 1,
+    ) -> None:
+        self._tables, self._targets, self._findings, self._spool = tables, targets, findings, spool
+        self._first_id = first_id
         self.rows_read = 0
 
-    def table_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Batches as the table takes them: `id`, columns, `geom`. Ids are positions in the file, from 1."""
-        for batch in source:
-            ids = np.arange(self.rows_read + 1, self.rows_read + 1 + batch.num_rows, dtype=np.int64)
-            self.rows_read += batch.num_rows
-            clean = cleaned(batch.column(batch.num_columns - 1), ids, self._target, self._findings)
-            if clean.keep is not None:
-                batch, ids = batch.filter(pa.array(clean.keep)), ids[clean.keep]
-            if batch.num_rows:
-                yield self._table_batch(batch, ids, clean.geometry)
+    def first_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Batches as the first table takes them: `id`, columns, `geom`. Ids are positions in the layer, from 1."""
+        sinks: dict[int, pa.ipc.RecordBatchFileWriter] = {}
+        try:
+            for batch in source:
+                ids = np.arange(batch.num_rows, dtype=np.int64) + self._first_id + self.rows_read
+                self.rows_read += batch.num_rows
+                for position, made in self._cleaned(batch, ids):
+                    if position == 0:
+                        yield made
+                    else:
+                        if position not in sinks:
+                            sinks[position] = pa.ipc.new_file(self._spooled(position), made.schema)
+                        sinks[position].write_batch(made)
+        finally:
+            for sink in sinks.values():
+                sink.close()
 
-    def _table_batch(self, batch: pa.RecordBatch, ids: np.ndarray, geometry: pa.Array) -> pa.RecordBatch:
-        columns = [
-            converted(batch.column(i), column.sql_type, ids, self._findings)
-            for i, column in enumerate(self._plan.columns)
-        ]
-        names = ["id", *(c.name for c in self._plan.columns), "geom"]
-        return pa.RecordBatch.from_arrays([pa.array(ids), *columns, geometry], names=names)
+    def other_batches(self, position: int) -> Iterator[pa.RecordBatch]:
+        """The batches of another table, once the first has taken all of its own."""
+        path = self._spooled(position)
+        if path.exists():
+            with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as batches:
+                for number in range(batches.num_record_batches):
+                    yield batches.get_batch(number)
+            path.unlink()
+
+    def _spooled(self, position: int) -> Path:
+        return self._spool / f"table{position}.arrow"
+
+    def _cleaned(self, batch: pa.RecordBatch, ids: np.ndarray) -> Iterator[tuple[int, pa.RecordBatch]]:
+        if len(self._tables) == 1:
+            yield from self._table_batch(0, batch, ids)
+            return
+        # What has no kind, or one that no table was planned for, is counted by the first table.
+        chosen = kind_numbers(wkb.kinds(wkb.bytes_of(batch.column(batch.num_columns - 1))), self._tables)
+        for position in np.unique(chosen):
+            rows = chosen == position
+            yield from self._table_batch(int(position), batch.filter(pa.array(rows)), ids[rows])
+
+    def _table_batch(
+        self, position: int, batch: pa.RecordBatch, ids: np.ndarray
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        clean = cleaned(batch.column(batch.num_columns - 1), ids, self._targets[position], self._findings)
+        if clean.keep is not None:
+            batch, ids = batch.filter(pa.array(clean.keep)), ids[clean.keep]
+        if not batch.num_rows:
+            return
+        planned = self._tables[position].columns
+        columns = [converted(batch.column(i), c.sql_type, ids, self._findings) for i, c in enumerate(planned)]
+        names = ["id", *(c.name for c in planned), "geom"]
+        yield position, pa.RecordBatch.from_arrays([pa.array(ids), *columns, clean.geometry], names=names)
+
+
+def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVectorParameters) -> GeometryTarget:
+    """What cleaning brings the geometries to that go from a layer into one of its tables."""
+    family = family_of(table.geometry_type)
+    return GeometryTarget(
+        family=family.name,
+        has_z=family.has_z,
+        degrees=table.srid == 4326,
+        transformer=reference_systems.transformation(source.crs, parameters.target_crs),
+        options=parameters.geometry_params,
+        has_m=family.has_m,
+        on_invalid=parameters.on_invalid,
+    )
 
 
 def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]) -> Iterator[pa.RecordBatch]:

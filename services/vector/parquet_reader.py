@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from core.contracts.vector import SourcePlan
+from core.contracts.vector import Partition, SourcePlan
 from core.errors import UnreadableSource, UnsupportedFormat
 from services.vector import coordinates, wkb
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, batch_rows
+from services.vector.readers import GEOMETRY, batch_rows, whole
 from services.vector.reference_systems import StatedCrs
 
 _GEOMETRY_NAMES = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom")
@@ -84,7 +84,11 @@ class ParquetReader:
         for batch in self._read([n for n in names if n is not None]):
             yield self._geometry(batch)
 
-    def batches(self, _: Findings) -> Iterator[pa.RecordBatch]:
+    def partitions(self, wanted: int) -> tuple[Partition, ...]:
+        """The whole layer in one."""
+        return whole(self.feature_count)
+
+    def batches(self, _: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
         names = self.attributes.names
         for batch in self._read(None):

@@ -1,48 +1,54 @@
-"""What table does a file become? Decided from all of its features, before any is loaded."""
+"""What tables does a layer become? Decided from all of its features, before any is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyproj
 import shapely
 
-from core.contracts.vector import ColumnPlan, FindingCode, ProcessVectorParameters, SourcePlan, TablePlan
+from core.contracts.vector import (
+    ColumnPlan,
+    FindingCode,
+    GeometryOptions,
+    LayerPlan,
+    MixedTypes,
+    ProcessVectorParameters,
+    SourcePlan,
+    TablePlan,
+)
 from core.errors import InvalidRequest, NoFeatures
-from services.vector import columns, reference_systems, wkb
+from services.vector import columns, families, reference_systems, wkb
+from services.vector.families import Family, Kind
 from services.vector.findings import Findings
 from services.vector.readers import FeatureReader
 from services.vector.reference_systems import Bounds
 
-_FAMILIES = {
-    frozenset({"Point"}): "Point",
-    frozenset({"Point", "MultiPoint"}): "MultiPoint",
-    frozenset({"MultiPoint"}): "MultiPoint",
-    frozenset({"LineString"}): "MultiLineString",
-    frozenset({"LineString", "MultiLineString"}): "MultiLineString",
-    frozenset({"MultiLineString"}): "MultiLineString",
-    frozenset({"Polygon"}): "MultiPolygon",
-    frozenset({"Polygon", "MultiPolygon"}): "MultiPolygon",
-    frozenset({"MultiPolygon"}): "MultiPolygon",
-    frozenset({"GeometryCollection"}): "GeometryCollection",
-}
+_MAX_NAME = 63
 
 
 @dataclass
 class Survey:
-    """What a pass over all geometries found."""
+    """What a pass over all geometries found. Counts are by WKB base type."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    has_z: bool = False
+    counts: dict[int, int] = field(default_factory=dict)
+    with_z: set[Kind] = field(default_factory=set)
+    with_m: set[Kind] = field(default_factory=set)
     bounds: Bounds | None = None
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds that occur, in the order of their tables."""
+        return sorted({k for code in self.counts if (k := families.kind_of(code)) is not None})
 
 
 def planned(
-    source: SourcePlan, reader: FeatureReader, parameters: ProcessVectorParameters, findings: Findings
-) -> tuple[SourcePlan, TablePlan]:
-    """The plan of source and table. Raises CrsMissing, CrsMismatch, NoFeatures, ColumnsMissing."""
-    shown = str(parameters.source)
+    source: SourcePlan, reader: FeatureReader, parameters: ProcessVectorParameters, name: str, partitions: int
+) -> LayerPlan:
+    """The plan of a layer whose table is to be `name`. Raises CrsMissing, CrsMismatch, NoFeatures, ColumnsMissing."""
+    shown, findings = str(parameters.source), Findings()
     if reader.feature_count == 0:
         raise NoFeatures(f"{shown} has no feature.", hint="Check the file.")
     table_columns = columns.planned_columns(reader.attributes, parameters.column_mapping, shown)
@@ -50,15 +56,26 @@ def planned(
     _report_renamed(table_columns, parameters, findings)
     stated = reader.stated_crs
     located = stated.text is not None or parameters.input_crs is not None
-    family, has_z, bounds = _geometry(reader, shown, measure=not located, findings=findings)
-    crs = reference_systems.source_crs(stated, parameters.input_crs, bounds, shown, findings)
+    found = _surveyed(reader, shown, measure=not located)
+    crs = reference_systems.source_crs(stated, parameters.input_crs, found.bounds, shown, findings)
     reference_systems.transformation(crs, parameters.target_crs)
-    return source.model_copy(update={"crs": crs}), TablePlan(
-        schema_name=parameters.schema_name,
-        name=parameters.table_name,
-        geometry_type=family + ("Z" if has_z else ""),
-        srid=_srid(parameters.target_crs),
-        columns=table_columns,
+    srid = _srid(parameters.target_crs)
+    named = _tables(found, parameters.geometry_params, name, findings)
+    return LayerPlan(
+        source=source.model_copy(update={"crs": crs}),
+        tables=tuple(
+            TablePlan(
+                schema_name=parameters.schema_name,
+                name=_fitting(table, shown),
+                geometry_type=family.column_type,
+                srid=srid,
+                columns=table_columns,
+            )
+            for table, family in named
+        ),
+        feature_count=reader.feature_count,
+        partitions=reader.partitions(partitions),
+        findings=findings.listed(),
     )
 
 
@@ -66,37 +83,65 @@ def survey(reader: FeatureReader, *, measure: bool) -> Survey:
     """Count geometry types over all features; with `measure`, their bounds too. Damaged geometries count nowhere."""
     found = Survey()
     for geometry in reader.geometries(Findings()):
-        codes, has_z = wkb.type_codes(geometry)
-        found.has_z = found.has_z or bool(has_z.any())
+        codes, has_z, has_m = wkb.type_codes(geometry)
         for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
-            name = wkb.NAMES.get(int(code), "Unknown")
-            found.counts[name] = found.counts.get(name, 0) + int(count)
+            found.counts[int(code)] = found.counts.get(int(code), 0) + int(count)
+        for flags, kinds in ((has_z, found.with_z), (has_m, found.with_m)):
+            if flags.any():
+                kinds.update(k for c in np.unique(codes[flags]) if (k := families.kind_of(int(c))) is not None)
         if measure:
             found.bounds = _widened(found.bounds, geometry.to_numpy(zero_copy_only=False))
     return found
 
 
-def _geometry(
-    reader: FeatureReader, shown: str, *, measure: bool, findings: Findings
-) -> tuple[str, bool, Bounds | None]:
+def _surveyed(reader: FeatureReader, shown: str, *, measure: bool) -> Survey:
     if reader.sure_type is not None and not measure:
-        base, _, z = reader.sure_type.partition(" ")
-        family = _FAMILIES.get(frozenset({base}))
-        if family is not None:
-            return family, z == "Z", None
+        base, _, dimensions = reader.sure_type.partition(" ")
+        codes = {name: code for code, name in wkb.NAMES.items()}
+        if base in codes and base != "GeometryCollection":
+            kind = families.kind_of(codes[base])
+            assert kind is not None  # every base type has one
+            with_z, with_m = ({kind} if letter in dimensions else set() for letter in "ZM")
+            return Survey({codes[base]: reader.feature_count}, with_z, with_m)
     found = survey(reader, measure=measure)
-    if not found.counts:
+    if not found.kinds:
         raise NoFeatures(f"None of the {reader.feature_count:,} features of {shown} has a geometry.")
-    # A shapefile's layer of polygons holds multipolygons as well: the rows a type's family stands for are alike.
-    family = _FAMILIES.get(frozenset(found.counts), "Geometry")
-    if family == "Geometry":
-        kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(found.counts.items()))
-        findings.add(
-            FindingCode.MIXED_GEOMETRY_TYPES,
-            sum(found.counts.values()),
-            message=f"The layer mixes {kinds}; they are kept as they are in one table of any geometry.",
+    return found
+
+
+def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findings) -> list[tuple[str, Family]]:
+    def family(base: str, kinds: Sequence[Kind]) -> Family:
+        has_z = options.keep_z and not found.with_z.isdisjoint(kinds)
+        return Family(base, has_z, options.keep_m and not found.with_m.isdisjoint(kinds))
+
+    kinds = found.kinds
+    if len(kinds) == 1:
+        return [(name, family(families.table_type(kinds[0], found.counts), kinds))]
+    split = [
+        (name + families.suffix_of(kind), family(families.table_type(kind, found.counts), [kind])) for kind in kinds
+    ]
+    match options.mixed:
+        case MixedTypes.SPLIT:
+            tables = split
+            fate = f"a table was made for each: {', '.join(t for t, _ in split)}"
+        case MixedTypes.COLLECTION:
+            tables, fate = [(name, family("GeometryCollection", kinds))], "each is stored as a GeometryCollection"
+        case MixedTypes.GEOMETRY:
+            tables, fate = [(name, family("Geometry", kinds))], "they are kept as they are in one table of any geometry"
+    counted = sorted((wkb.NAMES[code], count) for code, count in found.counts.items() if code in wkb.NAMES)
+    kinds_shown = ", ".join(f"{count:,} {kind}" for kind, count in counted)
+    message = f"The layer mixes {kinds_shown}; {fate}."
+    findings.add(FindingCode.MIXED_GEOMETRY_TYPES, sum(found.counts.values()), message=message)
+    return tables
+
+
+def _fitting(name: str, shown: str) -> str:
+    if len(name) > _MAX_NAME:
+        raise InvalidRequest(
+            f"A table of {shown} would be called {name}, which has {len(name)} characters; {_MAX_NAME} are possible.",
+            hint="Choose a shorter table_name.",
         )
-    return family, found.has_z, found.bounds
+    return name
 
 
 def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:

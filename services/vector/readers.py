@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from core.contracts.vector import Partition
 from services.vector.findings import Findings
 from services.vector.reference_systems import StatedCrs
 
@@ -40,9 +41,21 @@ class FeatureReader(Protocol):
         """The geometries alone, as WKB, batch by batch."""
         ...
 
-    def batches(self, findings: Findings) -> Iterator[pa.RecordBatch]:
-        """Attributes and, last, the geometry as WKB under the name GEOMETRY. Memory does not grow with the file."""
+    def partitions(self, wanted: int) -> tuple[Partition, ...]:
+        """The layer in at most `wanted` parts of about one size; in one where the format knows no way in."""
         ...
+
+    def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
+        """Attributes and, last, the geometry as WKB under the name GEOMETRY; of the whole layer, or of one part.
+
+        Memory does not grow with the file.
+        """
+        ...
+
+
+def whole(features: int) -> tuple[Partition, ...]:
+    """The one partition of a layer that is read from front to back."""
+    return (Partition(first_id=1, features=features, start=0, stop=features),)
 
 
 def batch_rows(size_bytes: int, features: int) -> int:

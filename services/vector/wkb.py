@@ -20,6 +20,7 @@ NAMES = {
     6: "MultiPolygon",
     7: "GeometryCollection",
 }
+_CODES = {name: code for code, name in NAMES.items()}
 
 
 def bytes_of(geometry: pa.Array) -> pa.Array:
@@ -29,11 +30,11 @@ def bytes_of(geometry: pa.Array) -> pa.Array:
     return geometry if pa.types.is_binary(geometry.type) else geometry.cast(pa.binary())
 
 
-def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Of the values long enough to be geometry: base type (1 to 7) and whether there is a Z, from the first bytes."""
+def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of the values long enough to be geometry: base type (1 to 7), whether there is Z, and M, from the first bytes."""
     present = geometry.filter(pc.greater_equal(pc.binary_length(geometry), 5))
     if len(present) == 0:
-        return np.empty(0, np.uint32), np.empty(0, bool)
+        return np.empty(0, np.uint32), np.empty(0, bool), np.empty(0, bool)
     offsets = np.frombuffer(present.buffers()[1], np.int32)[present.offset : present.offset + len(present)]
     data = np.frombuffer(present.buffers()[2], np.uint8)
     heads = data[offsets[:, None].astype(np.int64) + np.arange(5)]
@@ -41,12 +42,21 @@ def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     codes = np.where(heads[:, 0] == 1, little, little.byteswap())
     iso = codes & 0x0FFFFFFF
     has_z = ((codes & 0x80000000) != 0) | np.isin(iso // 1000, (1, 3))
-    return iso % 1000, has_z
+    has_m = ((codes & 0x40000000) != 0) | np.isin(iso // 1000, (2, 3))
+    return iso % 1000, has_z, has_m
+
+
+def kinds(geometry: pa.Array) -> np.ndarray:
+    """Of every value its base type as in NAMES, 0 where there is none."""
+    codes, _, _ = type_codes(geometry)
+    found = np.zeros(len(geometry), np.uint32)
+    found[pc.fill_null(pc.greater_equal(pc.binary_length(geometry), 5), False).to_numpy(zero_copy_only=False)] = codes
+    return found
 
 
 def has_curves(geometry: pa.Array) -> bool:
     """True when a value is of a type with arcs, or another that shapely does not know."""
-    codes, _ = type_codes(geometry)
+    codes, _, _ = type_codes(geometry)
     return bool((codes > 7).any())
 
 
@@ -75,12 +85,11 @@ def from_points(x: np.ndarray, y: np.ndarray, missing: np.ndarray | None = None)
     return pc.if_else(pa.array(missing), pa.scalar(None, pa.binary()), array)
 
 
-def promoted(geometry: pa.Array, single: np.ndarray, has_z: bool) -> pa.Array:
-    """The single geometries wrapped as the Multi geometry of one part: nine bytes before the same bytes."""
+def promoted(geometry: pa.Array, single: np.ndarray, family: str, has_z: bool, has_m: bool) -> pa.Array:
+    """The single geometries wrapped as a `family` of one part: nine bytes before the same bytes."""
     if not single.any():
         return geometry
-    codes, _ = type_codes(geometry.filter(pa.array(single)).slice(0, 1))
-    multi = int(codes[0]) + 3 + (1000 if has_z else 0)
+    multi = _CODES[family] + (1000 if has_z else 0) + (2000 if has_m else 0)
     prefix = pa.scalar(struct.pack("<BII", 1, multi, 1), pa.binary())
     wrapped = pc.binary_join_element_wise(prefix, geometry, pa.scalar(b"", pa.binary()))
     return wrapped if single.all() else pc.if_else(pa.array(single), wrapped, geometry)

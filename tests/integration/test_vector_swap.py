@@ -126,4 +126,4 @@ def test_a_source_that_was_replaced_between_stages_is_refused(rig, tmp_path):
 
 def _staging(done: dict):
     (prepared,), (uploaded,) = done["prepare"].values(), done["upload"].values()
-    return prepared.table.staging(uploaded.staging)
+    return prepared.layers[0].tables[0].staging(uploaded.tables[0].staging)

@@ -163,5 +163,5 @@ def test_simplify_and_quantize_do_what_was_asked():
 def test_type_codes_are_read_in_both_byte_orders_and_both_ways_to_say_z():
     shapes = [shapely.Point(1, 2), shapely.Point(1, 2, 3)]
     raw = [shapely.to_wkb(s, byte_order=o, flavor=f) for s in shapes for o in (0, 1) for f in ("iso", "extended")]
-    found, has_z = wkb.type_codes(pa.array([None, *raw], pa.binary()).slice(1))
+    found, has_z, _ = wkb.type_codes(pa.array([None, *raw], pa.binary()).slice(1))
     assert found.tolist() == [1] * 8 and has_z.tolist() == [False] * 4 + [True] * 4

@@ -12,11 +12,14 @@ from core.contracts.vector import (
     ColumnPlan,
     Finding,
     FindingCode,
+    LayerPlan,
+    Partition,
     PreparedVector,
     ProcessVectorParameters,
     Severity,
     SourcePlan,
     TablePlan,
+    UploadedTable,
     UploadedVector,
     VectorFormat,
     VectorJobResult,
@@ -28,23 +31,29 @@ PARAMETERS = ProcessVectorParameters.model_validate(
     {"blob_name": "a.gpkg", "file_extension": "gpkg", "table_name": "t", "access_level": "ouo"}
 )
 FINDING = Finding(code=FindingCode.NULL_GEOMETRY, severity=Severity.WARNING, message="one", count=1, feature_ids=(3,))
-PREPARED = PreparedVector(
+LAYER = LayerPlan(
     source=SourcePlan(format=VectorFormat.GPKG, driver="GPKG", crs="EPSG:32735"),
-    table=TablePlan(
-        schema_name="geo",
-        name="t",
-        geometry_type="Point",
-        srid=4326,
-        columns=(ColumnPlan(name="a", sql_type=SqlType.TEXT, source_name="A"),),
+    tables=(
+        TablePlan(
+            schema_name="geo",
+            name="t",
+            geometry_type="Point",
+            srid=4326,
+            columns=(ColumnPlan(name="a", sql_type=SqlType.TEXT, source_name="A"),),
+        ),
     ),
     feature_count=4,
-    size_bytes=1,
-    etag="x",
-    started_at=datetime(2026, 1, 1, tzinfo=UTC),
+    partitions=(Partition(first_id=1, features=4, start=0, stop=4),),
     findings=(),
 )
+PREPARED = PreparedVector(layers=(LAYER,), size_bytes=1, etag="x", started_at=datetime(2026, 1, 1, tzinfo=UTC))
 UPLOADED = UploadedVector(
-    staging="t__stg_1", rows_read=4, rows_written=3, rows_skipped=1, geometry_repairs=0, findings=(FINDING,)
+    layer=0,
+    partition=0,
+    tables=(UploadedTable(name="t", staging="t_staging_1", rows_written=3),),
+    rows_read=4,
+    geometry_repairs=0,
+    findings=(FINDING,),
 )
 PUBLISHED = VectorPublished(
     collection_id="system-vectors",
