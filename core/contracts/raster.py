@@ -220,8 +220,20 @@ class RasterInspection(Contract):
         return self.bands[0].dtype
 
 
+class PixelWindow(Contract):
+    """A rectangle of a raster's pixels."""
+
+    column: int = Field(ge=0)
+    row: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
 class CogFile(Contract):
-    """A COG in storage, under a name made from its content."""
+    """A COG in storage, under a name made from its content.
+
+    `statistics` and `band_checksums` are of the pixels it was made from: after reprojection and within the window.
+    """
 
     container_name: str
     blob_name: str
@@ -234,6 +246,9 @@ class CogFile(Contract):
     overviews: tuple[int, ...]
     band_colors: tuple[str, ...]
     grid: RasterGrid
+    window: PixelWindow | None = None  #: the part of the output that this file holds; None: all of it
+    statistics: tuple[BandStatistics | None, ...]
+    band_checksums: tuple[str, ...]
     processing_seconds: float
 
     @property
@@ -261,6 +276,7 @@ class CreateCogInput(Contract):
     output_tier: OutputTier = OutputTier.ANALYSIS
     jpeg_quality: int = 85
     output_folder: str | None = None  #: None: named after the dataset
+    window: PixelWindow | None = None  #: make only this part of the output
 
 
 class CreateCogOutput(Contract):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from core.contracts.context import TaskContext
@@ -19,7 +18,7 @@ from core.contracts.raster import (
 )
 from core.contracts.storage import BlobName
 from core.errors import Conflict, Interrupted
-from services.raster.cog import make_cog, prepare
+from services.raster.cog import Watch, make_cog
 from services.raster.gdal import gdal_session
 from services.raster.georeference import parse_crs
 from services.raster.inspect import inspect
@@ -27,6 +26,7 @@ from services.raster.metadata import RasterMetadata
 from services.raster.names import cog_id
 from services.raster.profiles import profile, tiers
 from services.raster.source import locate
+from services.raster.views import prepare
 from services.stac.properties import Provenance, timestamp
 
 
@@ -58,9 +58,8 @@ def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:
             for number, tier in enumerate(wanted):
                 chosen, noticed = profile(tier, params.inspection, params.jpeg_quality)
                 findings.extend(noticed)
-                step = _steps(ctx, tier.value, 100.0 * number / len(wanted), 100.0 / len(wanted))
-                step()
-                cogs.append(make_cog(prepared, chosen, params, ctx.workdir, ctx.storage, step))
+                watch = _watch(ctx, tier.value, number, len(wanted))
+                cogs.append(make_cog(prepared, chosen, params, ctx.workdir, ctx.storage, watch))
     ctx.report_progress(100.0, "COG stored")
     return CreateCogOutput(cogs=tuple(cogs), findings=tuple(findings))
 
@@ -103,13 +102,11 @@ def _stop_if_asked(ctx: TaskContext) -> None:
         raise Interrupted("Stopped between two blocks of the raster; the next attempt starts over.")
 
 
-def _steps(ctx: TaskContext, tier: str, start: float, span: float) -> Callable[[], None]:
-    """Called before writing, verifying and storing."""
-    phases = iter(((0.0, "Writing"), (0.7, "Verifying"), (0.9, "Storing")))
+def _watch(ctx: TaskContext, tier: str, number: int, count: int) -> Watch:
+    """Told how far the COG of one of `count` tiers is; stops when asked to."""
 
-    def step() -> None:
+    def watch(percent: float, doing: str) -> None:
         _stop_if_asked(ctx)
-        share, word = next(phases)
-        ctx.report_progress(start + span * share, f"{word} the {tier} COG")
+        ctx.report_progress((100.0 * number + percent) / count, f"{doing}: {tier} COG")
 
-    return step
+    return watch

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
-from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import (
@@ -22,24 +19,13 @@ from core.contracts.raster import (
     ValidateRasterInput,
 )
 from core.contracts.storage import StoredBlob
-from core.errors import AmbiguousLayer, GeomachineError, InvalidRaster, UnreadableSource, UnsupportedFormat
+from core.errors import AmbiguousLayer, InvalidRaster, UnsupportedFormat
 from services.raster import classify, quality
-from services.raster.gdal import reading
 from services.raster.georeference import Placement, grid, place
 from services.raster.numbers import to_json
+from services.raster.pixels import PixelScan, Progress, scan
 from services.raster.source import Located
-from services.raster.statistics import BandScan, CellChecksum, windows
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class PixelScan:
-    """What the pass over the pixels found: one scan and checksum per band, and the internal mask's checksum."""
-
-    bands: Sequence[BandScan]
-    checksums: Sequence[str]
-    mask_checksum: str | None
+from services.raster.statistics import BandScan
 
 
 @dataclass(frozen=True)
@@ -60,7 +46,7 @@ def inspect(located: Located, blob: StoredBlob, request: ValidateRasterInput, pr
         check_structure(dataset, str(located), request.max_pixels)
         placement = place(dataset, str(located), request.input_crs)
         where = grid(dataset, placement.crs, str(located))
-        pixels = scan(dataset, located, progress)
+        pixels = scan(dataset, located.name, progress)
         facts = Gathered(located, blob, request, placement, where, pixels)
         return _assemble(dataset, facts)
 
@@ -85,65 +71,6 @@ def check_structure(dataset: DatasetReader, label: str, max_pixels: int) -> None
         raise UnsupportedFormat(
             f"{label} has complex values ({dataset.dtypes[0]}).", hint="Convert it to amplitude or intensity first."
         )
-
-
-def scan(dataset: DatasetReader, located: Located, progress: Progress) -> PixelScan:
-    """Read every pixel once. Raises UnreadableSource with the first block that fails."""
-    pixels = dataset.width * dataset.height
-    nodata = dataset.nodatavals
-    scans = [BandScan(np.dtype(dtype), pixels, value) for dtype, value in zip(dataset.dtypes, nodata, strict=True)]
-    sums = [CellChecksum(dataset.width, dataset.height) for _ in scans]
-    alpha = [i for i, color in enumerate(dataset.colorinterp) if color.name == "alpha"]
-    masked = has_internal_mask(dataset)
-    mask_sum = CellChecksum(dataset.width, dataset.height)
-    done = 0
-    for window in windows(dataset):
-        block, mask = _read(dataset, window, located, masked)
-        row, column = int(window.row_off), int(window.col_off)
-        if mask is not None:
-            mask_sum.update(row, column, mask)
-        seen = mask != 0 if mask is not None else (block[alpha[0]] != 0 if alpha else None)
-        for i, band in enumerate(scans):
-            values = block[i].astype(band.dtype, copy=False)
-            sums[i].update(row, column, values)
-            band.update(values, None if i in alpha else seen)
-        done += int(window.width * window.height)
-        progress(100.0 * done / pixels)
-    return PixelScan(scans, [s.hexdigest() for s in sums], mask_sum.hexdigest() if masked else None)
-
-
-def has_internal_mask(dataset: DatasetReader) -> bool:
-    """True for a mask of its own, neither alpha nor nodata."""
-    flags = dataset.mask_flag_enums[0]
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-
-
-def _read(
-    dataset: DatasetReader, window: Window, located: Located, masked: bool
-) -> tuple[np.ndarray, np.ndarray | None]:
-    try:
-        with reading(located.name, "read pixels"):
-            return dataset.read(window=window), dataset.dataset_mask(window=window) if masked else None
-    except UnreadableSource as e:
-        raise _first_bad_block(dataset, window, located, e) from e
-
-
-def _first_bad_block(
-    dataset: DatasetReader, window: Window, located: Located, cause: GeomachineError
-) -> GeomachineError:
-    row, column = int(window.row_off), int(window.col_off)
-    for band in dataset.indexes:
-        rows, columns = dataset.block_shapes[band - 1]
-        for top in range(row - row % rows, row + int(window.height), rows):
-            for left in range(column - column % columns, column + int(window.width), columns):
-                size = min(columns, dataset.width - left), min(rows, dataset.height - top)
-                what = f"read band {band}, block at row {top}, column {left}"
-                try:
-                    with reading(located.name, what):
-                        dataset.read(band, window=Window(left, top, *size))
-                except GeomachineError as e:
-                    return e
-    return cause
 
 
 def _assemble(dataset: DatasetReader, found: Gathered) -> RasterInspection:

@@ -1,0 +1,109 @@
+"""All pixels of a dataset, read once in bounded memory: statistics, checksums, and which block cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from core.contracts.storage import BlobName
+from core.errors import GeomachineError, UnreadableSource
+from services.raster.gdal import reading
+from services.raster.statistics import BandScan, CellChecksum, windows
+
+#: Told how far the reading is, 0 to 100; raises to stop.
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class PixelScan:
+    """What a pass over the pixels found: one scan and checksum per band, and the internal mask's checksum."""
+
+    bands: Sequence[BandScan]
+    checksums: Sequence[str]
+    mask_checksum: str | None
+
+
+@dataclass(frozen=True)
+class PixelSums:
+    """The checksums alone."""
+
+    checksums: Sequence[str]
+    mask_checksum: str | None
+
+
+def scan(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelScan:
+    """Read every pixel once. Raises UnreadableSource with the first block that fails."""
+    pixels = dataset.width * dataset.height
+    nodata = dataset.nodatavals
+    scans = [BandScan(np.dtype(dtype), pixels, value) for dtype, value in zip(dataset.dtypes, nodata, strict=True)]
+    sums = [CellChecksum(dataset.width, dataset.height) for _ in scans]
+    alpha = [i for i, color in enumerate(dataset.colorinterp) if color.name == "alpha"]
+    masked = has_internal_mask(dataset)
+    mask_sum = CellChecksum(dataset.width, dataset.height)
+    done = 0
+    for window in windows(dataset):
+        block, mask = read(dataset, window, name, masked)
+        row, column = int(window.row_off), int(window.col_off)
+        if mask is not None:
+            mask_sum.update(row, column, mask)
+        seen = mask != 0 if mask is not None else (block[alpha[0]] != 0 if alpha else None)
+        for i, band in enumerate(scans):
+            values = block[i].astype(band.dtype, copy=False)
+            sums[i].update(row, column, values)
+            band.update(values, None if i in alpha else seen)
+        done += int(window.width * window.height)
+        progress(100.0 * done / pixels)
+    return PixelScan(scans, [s.hexdigest() for s in sums], mask_sum.hexdigest() if masked else None)
+
+
+def checksums(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelSums:
+    """The checksums that `scan` makes, without the statistics."""
+    sums = [CellChecksum(dataset.width, dataset.height) for _ in dataset.indexes]
+    masked, mask_sum = has_internal_mask(dataset), CellChecksum(dataset.width, dataset.height)
+    done, pixels = 0, dataset.width * dataset.height
+    for window in windows(dataset):
+        block, mask = read(dataset, window, name, masked)
+        row, column = int(window.row_off), int(window.col_off)
+        for i, band in enumerate(sums):
+            band.update(row, column, block[i].astype(np.dtype(dataset.dtypes[i]), copy=False))
+        if mask is not None:
+            mask_sum.update(row, column, mask)
+        done += int(window.width * window.height)
+        progress(100.0 * done / pixels)
+    return PixelSums([band.hexdigest() for band in sums], mask_sum.hexdigest() if masked else None)
+
+
+def has_internal_mask(dataset: DatasetReader) -> bool:
+    """True for a mask of its own, neither alpha nor nodata."""
+    flags = dataset.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
+def read(dataset: DatasetReader, window: Window, name: BlobName, masked: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """All bands of a window, and its mask when asked. Raises UnreadableSource naming band and block."""
+    try:
+        with reading(name, "read pixels"):
+            return dataset.read(window=window), dataset.dataset_mask(window=window) if masked else None
+    except UnreadableSource as e:
+        raise _first_bad_block(dataset, window, name, e) from e
+
+
+def _first_bad_block(dataset: DatasetReader, window: Window, name: BlobName, cause: GeomachineError) -> GeomachineError:
+    row, column = int(window.row_off), int(window.col_off)
+    for band in dataset.indexes:
+        rows, columns = dataset.block_shapes[band - 1]
+        for top in range(row - row % rows, row + int(window.height), rows):
+            for left in range(column - column % columns, column + int(window.width), columns):
+                size = min(columns, dataset.width - left), min(rows, dataset.height - top)
+                what = f"read band {band}, block at row {top}, column {left}"
+                try:
+                    with reading(name, what):
+                        dataset.read(band, window=Window(left, top, *size))
+                except GeomachineError as e:
+                    return e
+    return cause
