@@ -23,6 +23,7 @@ from core.machine.slot import Slot
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
+from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
@@ -67,6 +68,7 @@ class Runtime:
         self.history = JobHistory(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
+        self.catalog = PostgresCatalog(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
         self.platform = PlatformService(self.machine, self.storage, self.requests, limits)
@@ -89,7 +91,7 @@ class Runtime:
         return PostgresFeatureTables(self.pool)
 
     def _resources(self) -> Resources:
-        return Resources(self.storage, self.tables, self.settings.app.home / "scratch")
+        return Resources(self.storage, self.tables, self.catalog, self.settings.app.home / "scratch")
 
     def close(self) -> None:
         """Give every connection back."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.machine.registry import AnyJob
-from jobs import hello_world, process_raster_v2, process_vector
+from jobs import hello_world, process_raster_docker, process_raster_v2, process_vector
 
-JOBS: Mapping[str, AnyJob] = {job.name: job for job in (hello_world.JOB, process_raster_v2.JOB, process_vector.JOB)}
+JOBS: Mapping[str, AnyJob] = {
+    job.name: job
+    for job in (
+        hello_world.JOB,
+        process_raster_docker.JOB,
+        process_raster_v2.JOB,
+        process_vector.JOB,
+    )
+}

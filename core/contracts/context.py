@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
+from core.contracts.catalog import Catalog
 from core.contracts.effects import Effect
 from core.contracts.storage import ObjectStorage
 from core.contracts.tables import FeatureTables
@@ -78,6 +79,11 @@ class TaskContext(Protocol):
     @property
     def tables(self) -> FeatureTables:
         """PostGIS tables."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """The STAC catalogue, to look at."""
         ...
 
     @property

@@ -20,11 +20,13 @@ StacJson = Mapping[str, JsonValue]
 class UpsertStacItem:
     """Write a STAC item; create its collection when absent, else widen the collection's extent.
 
-    An existing item keeps its `app:published*` and `app:approved_by` properties.
+    An existing item keeps its `app:published*` and `app:approved_by` properties. With `must_exist` a collection that
+    is absent is a NotFound.
     """
 
     collection: StacJson
     item: StacJson
+    must_exist: bool = False
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ class RasterDataset(Contract):
     """Whose dataset a raster is, and under which names the catalogue will show it."""
 
     collection_id: Identifier
+    collection_must_exist: bool = False  #: extend the collection, refuse to make it
     item_id: Identifier | None = None  #: None: made from the dataset's ids, else from the blob's name
     dataset_id: str | None = Field(None, max_length=255)
     resource_id: str | None = Field(None, max_length=255)
@@ -136,6 +137,33 @@ class ProcessRasterParameters(RasterSource, RasterDataset):
     def dataset(self) -> RasterDataset:
         """The part that names the dataset."""
         return RasterDataset.model_validate({name: getattr(self, name) for name in RasterDataset.model_fields})
+
+    def to_validate(self) -> ValidateRasterInput:
+        """What validating this raster needs."""
+        return ValidateRasterInput(
+            blob_name=self.blob_name,
+            container_name=self.container_name,
+            input_crs=self.input_crs,
+            target_crs=self.target_crs,
+            raster_type=self.raster_type,
+            strict_mode=self.strict_mode,
+            must_extend=self.collection_id if self.collection_must_exist else None,
+        )
+
+    def to_convert(self, inspection: RasterInspection) -> CreateCogInput:
+        """What converting it needs, once it is inspected."""
+        return CreateCogInput(
+            dataset=self.dataset,
+            inspection=inspection,
+            target_crs=self.target_crs,
+            output_tier=self.output_tier,
+            jpeg_quality=self.jpeg_quality,
+            output_folder=self.output_folder,
+        )
+
+    def to_describe(self, inspection: RasterInspection, made: CreateCogOutput) -> ExtractStacInput:
+        """What cataloguing it needs, once it is converted."""
+        return ExtractStacInput(dataset=self.dataset, inspection=inspection, cogs=made.cogs, findings=made.findings)
 
 
 class BandStatistics(Contract):
@@ -264,6 +292,7 @@ class ValidateRasterInput(RasterSource):
     target_crs: str | None = None  #: only checked here, before any pixel is read
     raster_type: RasterType = RasterType.AUTO
     strict_mode: bool = False
+    must_extend: str | None = None  #: a collection without which there is no use in starting
     max_pixels: int = Field(MAX_PIXELS, ge=1)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, JsonValue
 
+from core.contracts.catalog import Catalog
 from core.contracts.context import ArtifactCheck
 from core.contracts.effects import Effect
 from core.contracts.outcomes import Done, Failed, Outcome, Suspended
@@ -31,6 +32,7 @@ class Resources:
 
     storage: ObjectStorage
     tables: FeatureTables
+    catalog: Catalog
     scratch: Path
 
 
@@ -56,6 +58,11 @@ class Attempt:
     def tables(self) -> FeatureTables:
         """PostGIS tables."""
         return self.resources().tables
+
+    @property
+    def catalog(self) -> Catalog:
+        """The STAC catalogue."""
+        return self.resources().catalog
 
     @property
     def workdir(self) -> Path:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 from pydantic import JsonValue
 
+from core.contracts.catalog import missing_collection
 from core.contracts.effects import UpsertStacItem
 from core.errors import NotFound
 from infrastructure.pgstac.extents import Json, widened
@@ -39,7 +40,7 @@ def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
     collection_id = str(effect.collection["id"])
     item_id = str(effect.item["id"])
     conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
-    _include(conn, effect.collection)
+    _include(conn, effect.collection, must_exist=effect.must_exist)
     before = get_item(conn, collection_id, item_id)
     item = dict(effect.item)
     if before is not None:
@@ -66,8 +67,10 @@ def set_item_published(
         raise NotFound(f"STAC item {item_id!r} of collection {collection_id!r} is gone, so it cannot be published.")
 
 
-def _include(conn: Connection, collection: Mapping[str, JsonValue]) -> None:
+def _include(conn: Connection, collection: Mapping[str, JsonValue], *, must_exist: bool) -> None:
     row = conn.execute(_SQL["collection"], {"collection_id": collection["id"]}).fetchone()
+    if row is None and must_exist:
+        raise missing_collection(str(collection["id"]))
     if row is None:
         conn.execute(_SQL["create_collection"], {"content": json.dumps(dict(collection))})
         return

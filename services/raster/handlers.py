@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from core.contracts.catalog import missing_collection
 from core.contracts.context import TaskContext
 from core.contracts.effects import UpsertCogMetadata, UpsertStacItem
 from core.contracts.raster import (
@@ -33,6 +34,8 @@ from services.stac.properties import Provenance, timestamp
 def validate(params: ValidateRasterInput, ctx: TaskContext) -> RasterInspection:
     """Inspect the source once; refuse what cannot be published."""
     name = params.source
+    if params.must_extend and ctx.catalog.collection(params.must_extend) is None:
+        raise missing_collection(params.must_extend)
     if params.target_crs:
         parse_crs(params.target_crs, "target_crs")
     blob = ctx.storage.head(name)
@@ -81,7 +84,7 @@ def extract_stac(params: ExtractStacInput, ctx: TaskContext) -> RasterStacRefere
     metadata = RasterMetadata(params, provenance, ctx.storage)
     item = metadata.item()
     ctx.commit_with(UpsertCogMetadata(metadata.record()))
-    ctx.commit_with(UpsertStacItem(metadata.collection(), item))
+    ctx.commit_with(UpsertStacItem(metadata.collection(), item, must_exist=dataset.collection_must_exist))
     return RasterStacReference(
         collection_id=metadata.collection_id,
         item_id=metadata.item_id,

@@ -31,9 +31,10 @@ PATIENCE = 120.0
 class Workplace:
     """A database, a folder where handlers leave marks, and the workers started on them."""
 
-    def __init__(self, conninfo: str, home: Path) -> None:
+    def __init__(self, conninfo: str, home: Path, program: str = "tests.support.hazards") -> None:
         self.conninfo = conninfo
         self.home = home
+        self.program = program
         self.log = home / "worker.log"
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -45,7 +46,7 @@ class Workplace:
         env = environment(self.conninfo, self.home, WORKER_HEALTH_PORT=str(port), **(defaults | settings))
         with self.log.open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.hazards", str(runners)], env=env, stdout=out, stderr=out, cwd=ROOT
+                [sys.executable, "-m", self.program, str(runners)], env=env, stdout=out, stderr=out, cwd=ROOT
             )
         worker = WorkerProcess(process, f"http://127.0.0.1:{port}")
         try:
