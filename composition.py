@@ -30,6 +30,7 @@ from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.pool import Pool, open_pool
+from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.queues import ServiceBus
@@ -66,6 +67,7 @@ class Runtime:
         self.approvals = PostgresApprovals(self.pool)
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
+        self.reports = Reports(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
         self.catalog = PostgresCatalog(self.pool)

@@ -11,12 +11,14 @@ from triggers.http import (
     approvals,
     dead_letters,
     deletion,
+    deprecated,
     errors,
     health,
     history,
     jobs,
     operations,
     platform,
+    reports,
     timeline,
 )
 from triggers.http.middleware import Surroundings
@@ -26,6 +28,19 @@ if TYPE_CHECKING:
     from composition import Runtime
 
 VERSION = "0.1.0"
+_MODULES = (
+    platform,
+    reports,
+    jobs,
+    history,
+    timeline,
+    operations,
+    deletion,
+    dead_letters,
+    approvals,
+    health,
+    deprecated,
+)
 
 
 def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
@@ -39,7 +54,7 @@ def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         redoc_url=None,
     )
     app.state.get_runtime = get_runtime
-    for module in (platform, jobs, history, timeline, operations, deletion, dead_letters, approvals, health):
+    for module in _MODULES:
         app.include_router(module.router)
     app.include_router(docs.router())
     errors.install(app)

@@ -17,6 +17,7 @@ from triggers.http.access import TheRuntime
 from triggers.http.auth import Principal, Role, require
 
 router = APIRouter(prefix="/api", tags=["health"])
+Probe = Callable[[], dict[str, object]]
 Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
 
 
@@ -42,14 +43,13 @@ def health(runtime: TheRuntime, _: Member, response: Response) -> dict[str, obje
     """Every component with its latency; 503 when one is down."""
     response.headers["Cache-Control"] = "no-store"
     components = {
-        "database": _check(runtime.jobs.versions),
-        "storage": _check(lambda: _storage_answers(runtime)),
-        "queue": _check(lambda: {"backlog": runtime.jobs.backlog(), "outbox": runtime.jobs.outbox_backlog()}),
+        "database": probed(database(runtime)),
+        "storage": probed(storage(runtime)),
+        "queue": probed(lambda: {"backlog": runtime.jobs.backlog(), "outbox": runtime.jobs.outbox_backlog()}),
+        "machine": probed(lambda: _machine_stands(runtime)),
     }
-    components["machine"] = _check(lambda: _machine_stands(runtime))
     if runtime.bus is not None:
-        administration = runtime.bus.administration
-        components["broker"] = _check(lambda: {"queues": [asdict(counts) for counts in administration.counts()]})
+        components["broker"] = probed(broker(runtime))
     down = [name for name, state in components.items() if state["status"] != "healthy"]
     if down:
         response.status_code = 503
@@ -72,13 +72,31 @@ def _machine_stands(runtime: Runtime) -> dict[str, object]:
     return standing
 
 
-def _storage_answers(runtime: TheRuntime) -> dict[str, object]:
-    with contextlib.suppress(SourceNotFound):  # an answer is all that is asked for
-        runtime.storage.head(BlobName("bronze-misc", ".health"))
-    return {"kind": "azure" if runtime.settings.storage.azure else "local"}
+def database(runtime: Runtime) -> Probe:
+    """Asks the server what it is."""
+    return runtime.jobs.versions
 
 
-def _check(probe: Callable[[], dict[str, object]]) -> dict[str, object]:
+def storage(runtime: Runtime) -> Probe:
+    """Asks the store for a blob that need not be there."""
+
+    def ask() -> dict[str, object]:
+        with contextlib.suppress(SourceNotFound):  # an answer is all that is asked for
+            runtime.storage.head(BlobName("bronze-misc", ".health"))
+        return {"kind": "azure" if runtime.settings.storage.azure else "local"}
+
+    return ask
+
+
+def broker(runtime: Runtime) -> Probe:
+    """Asks Service Bus for its queues' counts; only where it is configured."""
+    assert runtime.bus is not None
+    administration = runtime.bus.administration
+    return lambda: {"queues": [asdict(counts) for counts in administration.counts()]}
+
+
+def probed(probe: Probe) -> dict[str, object]:
+    """What a component says, and how long it took; or what is wrong with it."""
     started = time.perf_counter()
     try:
         details = probe()
