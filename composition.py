@@ -12,7 +12,7 @@ from functools import cached_property
 import structlog
 
 import config
-from config import Settings
+from config import PlatformSettings, Settings
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
 from core.machine.broker import Desk
@@ -35,6 +35,7 @@ from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
+from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
 from triggers.http.auth import KeyRing, Principal, Role
@@ -72,8 +73,9 @@ class Runtime:
         self.dead_letters = DeadLetters(self.pool)
         self.catalog = PostgresCatalog(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
-        limits = Limits(raster_mb=settings.platform.max_source_mb, vector_mb=settings.platform.max_vector_mb)
-        self.platform = PlatformService(self.machine, self.storage, self.requests, limits)
+        self.platform = PlatformService(
+            self.machine, self.storage, self.requests, self.catalog, _limits(settings.platform)
+        )
 
     @cached_property
     def keys(self) -> KeyRing:
@@ -100,6 +102,11 @@ class Runtime:
         if self.bus is not None:
             self.bus.close()
         self.pool.close()
+
+
+def _limits(platform: PlatformSettings) -> Limits:
+    routes = Routes(docker_mb=platform.docker_above_mb, raster_mb=platform.max_source_mb, worker=platform.worker)
+    return Limits(vector_mb=platform.max_vector_mb, routes=routes)
 
 
 _lock = threading.Lock()

@@ -194,6 +194,8 @@ class PlatformSettings(BaseSettings):
     model_config = _BASE
 
     primary_client: str = Field("ddh", alias="PLATFORM_PRIMARY_CLIENT")
+    worker: bool = Field(True, alias="DOCKER_WORKER_ENABLED")
+    docker_above_mb: int = Field(2000, alias="RASTER_ROUTE_DOCKER_MB", ge=0)
     max_source_mb: int = Field(8000, alias="RASTER_ROUTE_REJECT_MB", ge=1)
     max_vector_mb: int = Field(2048, alias="VECTOR_MAX_MB", ge=1)
     max_raster_pixels: int = Field(4_000_000_000, alias="RASTER_MAX_PIXELS", ge=1)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from core.errors import InvalidRequest
 from core.models.platform import AccessLevel, DataType
 
 
@@ -14,6 +15,14 @@ class Operation(StrEnum):
     """What to do with the dataset."""
 
     CREATE = "CREATE"  #: process it for the first time
+
+
+class ProcessingMode(StrEnum):
+    """Where a raster is processed."""
+
+    AUTO = "auto"  #: by its size
+    FUNCTION = "function"  #: in stages that a Function App can run
+    DOCKER = "docker"  #: in one long task of the worker
 
 
 def _one_file(value: object) -> object:
@@ -41,6 +50,8 @@ class ProcessingOptions(BaseModel):
     expected_data_type: DataType | None = None
     collection_id: str | None = Field(None, max_length=255)
 
+    processing_mode: ProcessingMode | None = None
+    collection_must_exist: bool | None = None
     crs: str | None = Field(None, max_length=2000, validation_alias=AliasChoices("target_crs", "crs"))
     input_crs: str | None = Field(None, max_length=2000)
     raster_type: str | None = None
@@ -78,3 +89,21 @@ class SubmitRequest(BaseModel):
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+
+class AddToCollection(SubmitRequest):
+    """A raster for a collection that exists."""
+
+    collection_id: str = Field(min_length=1, max_length=255)
+
+    def as_submit(self) -> SubmitRequest:
+        """The submit request that means the same. Raises InvalidRequest when its options say otherwise."""
+        options = self.processing_options
+        if options.collection_must_exist is False or options.collection_id not in (None, self.collection_id):
+            raise InvalidRequest(
+                "processing_options contradict the request: this route adds to the collection named by collection_id.",
+                hint="Leave collection_id and collection_must_exist out of processing_options.",
+            )
+        chosen = {"collection_id": self.collection_id, "collection_must_exist": True}
+        given = self.model_dump(exclude={"collection_id", "processing_options"}, exclude_unset=True)
+        return SubmitRequest(**given, processing_options=options.model_copy(update=chosen))

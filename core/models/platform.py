@@ -59,6 +59,7 @@ class ApiRequest(Record):
     source_size: ByteCount | None = None
     access_level: AccessLevel = AccessLevel.OUO
     request: Json
+    routing: str | None = None
     submitted_by: str | None = None
     retry_count: NonNegative = 0
     created_at: Stamped = None

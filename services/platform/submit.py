@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.contracts.catalog import Catalog, missing_collection
 from core.contracts.platform import SubmitRequest
 from core.contracts.requests import KnownRequest, RequestStore
 from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
@@ -12,7 +13,9 @@ from core.machine import identity
 from core.machine.machine import CoreMachine
 from core.models.platform import ApiRequest, DataType
 from core.states import JobStatus, terminal_job_statuses
-from services.platform.translate import translate
+from services.platform import naming
+from services.platform.routing import Routes
+from services.platform.translate import PlannedJob, checked, translate
 
 _MEGABYTE = 1 << 20
 
@@ -26,33 +29,39 @@ class Accepted:
     job_type: str
     job_status: JobStatus
     created: bool
+    routing: str | None = None
     hint: str | None = None
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest source of each kind, in MiB."""
+    """The largest vector source in MiB, and where rasters of which size go."""
 
-    raster_mb: int
     vector_mb: int
+    routes: Routes
 
 
 class PlatformService:
     """What `/api/platform/submit` does."""
 
-    def __init__(self, machine: CoreMachine, storage: ObjectStorage, requests: RequestStore, limits: Limits) -> None:
+    def __init__(
+        self, machine: CoreMachine, storage: ObjectStorage, requests: RequestStore, catalog: Catalog, limits: Limits
+    ) -> None:
         self._machine = machine
         self._storage = storage
         self._requests = requests
+        self._catalog = catalog
         self._limits = limits
 
     def submit(self, request: SubmitRequest, submitted_by: str) -> Accepted:
         """Accept a request once; a repeated one gets the job it already has."""
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
         source = BlobName(request.container_name, request.file_name)
-        planned = translate(request, request_id, source)
+        data_type = checked(request, source)
+        self._check_collection(request)
         blob = self._storage.head(source)
-        self._check_size(blob, planned.data_type)
+        self._check_size(blob, data_type)
+        planned = translate(request, request_id, blob, self._limits.routes)
         known = self._requests.find(request_id)
         overwrite = request.processing_options.overwrite
         if known is not None:
@@ -62,17 +71,24 @@ class PlatformService:
         job = self._machine.prepare(
             planned.job_type, planned.parameters, submitted_by=submitted_by, correlation_id=request_id
         )
-        record = _record(request, request_id, job.job_id, planned.data_type, blob, submitted_by)
+        record = _record(request, request_id, job.job_id, planned, blob, submitted_by)
         if not self._requests.accept(record, job, rerun=overwrite):
             return self.submit(request, submitted_by)  # another caller was first: answer from what he wrote
         self._machine.announce()
-        return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, created=True)
+        return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
+
+    def _check_collection(self, request: SubmitRequest) -> None:
+        options = request.processing_options
+        if options.collection_must_exist:
+            collection = options.collection_id or naming.collection_id(request.dataset_id)
+            if self._catalog.collection(collection) is None:
+                raise missing_collection(collection)
 
     def _check_size(self, blob: StoredBlob, data_type: DataType) -> None:
-        limit = self._limits.raster_mb if data_type is DataType.RASTER else self._limits.vector_mb
+        limit = self._limits.vector_mb
         if blob.size == 0:
             raise UnreadableSource(f"{blob.name} is empty.", hint="Upload the file again.")
-        if blob.size > limit * _MEGABYTE:
+        if data_type is DataType.VECTOR and blob.size > limit * _MEGABYTE:
             raise PayloadTooLarge(
                 f"{blob.name} has {blob.size // _MEGABYTE} MiB; the limit for {data_type} is {limit}."
             )
@@ -97,11 +113,13 @@ class PlatformService:
         failed = known.job_status in (JobStatus.FAILED, JobStatus.CANCELLED)
         retry = "It did not succeed: " if failed else ""
         hint = f"{retry}set processing_options.overwrite=true to process it again."
-        return Accepted(request.request_id, request.job_id, known.job_type, known.job_status, created=False, hint=hint)
+        return Accepted(
+            request.request_id, request.job_id, known.job_type, known.job_status, False, request.routing, hint
+        )
 
 
 def _record(
-    request: SubmitRequest, request_id: str, job_id: str, data_type: DataType, blob: StoredBlob, submitted_by: str
+    request: SubmitRequest, request_id: str, job_id: str, planned: PlannedJob, blob: StoredBlob, submitted_by: str
 ) -> ApiRequest:
     return ApiRequest(
         request_id=request_id,
@@ -110,8 +128,9 @@ def _record(
         version_id=request.version_id,
         client_id=request.client_id,
         operation=request.operation.value,
-        data_type=data_type,
+        data_type=planned.data_type,
         job_id=job_id,
+        routing=planned.routing,
         source_container=blob.name.container,
         source_path=blob.name.path,
         source_etag=blob.etag,

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from core.contracts.platform import ProcessingOptions, SubmitRequest
-from core.contracts.storage import BlobName
+from core.contracts.platform import ProcessingMode, ProcessingOptions, SubmitRequest
+from core.contracts.storage import BlobName, StoredBlob
 from core.contracts.vector import EXTENSIONS
 from core.errors import InvalidRequest, UnsupportedFormat
 from core.models.platform import DataType
 from services.platform import naming
+from services.platform.routing import Routes, route_raster
 
 VECTOR_EXTENSIONS = frozenset({*EXTENSIONS})
 RASTER_EXTENSIONS = frozenset({"tif", "tiff", "img", "jp2", "hgt"})
 
-_RASTER_ONLY = frozenset({"raster_type", "output_tier", "jpeg_quality", "strict_mode"})
+_RASTER_ONLY = frozenset(
+    {"raster_type", "output_tier", "jpeg_quality", "strict_mode", "processing_mode", "collection_must_exist"}
+)
 _VECTOR_ONLY = frozenset({"layer_name", "lon_column", "lat_column", "wkt_column"})
 
 
@@ -28,6 +31,7 @@ class PlannedJob:
     job_type: str
     data_type: DataType
     parameters: Mapping[str, JsonValue]
+    routing: str  #: why this job type
 
 
 def data_type_of(source: BlobName) -> DataType:
@@ -44,8 +48,8 @@ def data_type_of(source: BlobName) -> DataType:
     )
 
 
-def translate(request: SubmitRequest, request_id: str, source: BlobName) -> PlannedJob:
-    """The job for a request. Raises InvalidRequest for options that the data type does not know."""
+def checked(request: SubmitRequest, source: BlobName) -> DataType:
+    """What kind of data is submitted. Raises InvalidRequest for options that it does not know."""
     data_type = data_type_of(source)
     options = request.processing_options
     if options.expected_data_type not in (None, data_type):
@@ -57,7 +61,16 @@ def translate(request: SubmitRequest, request_id: str, source: BlobName) -> Plan
     wrong = sorted(options.model_fields_set & foreign)
     if wrong:
         raise InvalidRequest(f"processing_options.{wrong[0]} does not apply to {data_type} data.")
-    return _TRANSLATORS[data_type](request, request_id, source)
+    return data_type
+
+
+def translate(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: Routes) -> PlannedJob:
+    """The job for a request whose file was found. Raises InvalidRequest or PayloadTooLarge."""
+    match checked(request, blob.name):
+        case DataType.RASTER:
+            return _raster(request, request_id, blob, routes)
+        case _:
+            return _vector(request, request_id, blob.name)
 
 
 def _identity(request: SubmitRequest, request_id: str) -> dict[str, JsonValue]:
@@ -79,9 +92,10 @@ def _given(options: ProcessingOptions, **names: str) -> dict[str, JsonValue]:
     return {parameter: value for parameter, value in values.items() if value is not None}
 
 
-def _raster(request: SubmitRequest, request_id: str, source: BlobName) -> PlannedJob:
+def _raster(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: Routes) -> PlannedJob:
     ids = (request.dataset_id, request.resource_id, request.version_id)
-    options = request.processing_options
+    options, source = request.processing_options, blob.name
+    route = route_raster(options.processing_mode or ProcessingMode.AUTO, str(source), blob.size, routes)
     parameters: dict[str, JsonValue] = {
         **_identity(request, request_id),
         "container_name": source.container,
@@ -98,9 +112,10 @@ def _raster(request: SubmitRequest, request_id: str, source: BlobName) -> Planne
             output_tier="output_tier",
             jpeg_quality="jpeg_quality",
             strict_mode="strict_mode",
+            collection_must_exist="collection_must_exist",
         ),
     }
-    return PlannedJob("process_raster_v2", DataType.RASTER, parameters)
+    return PlannedJob(route.job_type, DataType.RASTER, parameters, route.reason)
 
 
 def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> PlannedJob:
@@ -124,10 +139,4 @@ def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> Planne
             wkt_column="wkt_column",
         ),
     }
-    return PlannedJob("process_vector", DataType.VECTOR, parameters)
-
-
-_TRANSLATORS: Mapping[DataType, Callable[[SubmitRequest, str, BlobName], PlannedJob]] = {
-    DataType.RASTER: _raster,
-    DataType.VECTOR: _vector,
-}
+    return PlannedJob("process_vector", DataType.VECTOR, parameters, "Every vector is processed by process_vector.")

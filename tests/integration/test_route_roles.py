@@ -13,6 +13,7 @@ TABLE = {
     "GET /api/readyz": PROBES,
     "GET /api/health": MEMBER,
     "POST /api/platform/submit": PARTNER,
+    "POST /api/platform/raster/add-to-collection": PARTNER,
     "GET /api/platform/status": PARTNER,
     "GET /api/platform/status/{id}": PARTNER,
     "GET /api/platform/failures": PARTNER,

@@ -7,13 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from core.contracts.platform import SubmitRequest
+from composition import Runtime
+from core.contracts.platform import AddToCollection, SubmitRequest
 from core.contracts.requests import KnownRequest
 from core.errors import NotFound
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime
+from triggers.http.auth import Principal
 from triggers.http.paging import Word
 from triggers.http.scope import Partner, sees_everything, standing
 
@@ -28,6 +30,7 @@ class SubmitAnswer(BaseModel):
     job_id: str
     job_type: str
     job_status: str
+    routing: str | None
     message: str
     hint: str | None = None
     monitor_url: str
@@ -39,6 +42,20 @@ def submit(
     request: SubmitRequest, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
 ) -> SubmitAnswer:
     """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request."""
+    return _submitted(request, runtime, base, caller, response)
+
+
+@router.post("/raster/add-to-collection", status_code=202, responses={200: {"model": SubmitAnswer}})
+def add_to_collection(
+    request: AddToCollection, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
+) -> SubmitAnswer:
+    """Process a raster into a collection that exists; 404 for one that does not."""
+    return _submitted(request.as_submit(), runtime, base, caller, response)
+
+
+def _submitted(
+    request: SubmitRequest, runtime: Runtime, base: str, caller: Principal, response: Response
+) -> SubmitAnswer:
     accepted = runtime.platform.submit(request, submitted_by=caller.name)
     if not accepted.created:
         response.status_code = 200
@@ -47,6 +64,7 @@ def submit(
         job_id=accepted.job_id,
         job_type=accepted.job_type,
         job_status=accepted.job_status.value,
+        routing=accepted.routing,
         message="Request accepted" if accepted.created else "Request already submitted (idempotent)",
         hint=accepted.hint,
         monitor_url=f"/api/platform/status/{accepted.request_id}",
@@ -115,5 +133,6 @@ def _request(known: KnownRequest) -> dict[str, object]:
         "retry_count": request.retry_count,
         "job_id": request.job_id,
         "job_type": known.job_type,
+        "routing": request.routing,
         "job_status": known.job_status.value,
     }

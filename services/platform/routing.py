@@ -1,0 +1,56 @@
+"""Which raster job does a request get, and why? The one rule for Function App and worker, by measured size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.contracts.platform import ProcessingMode
+from core.errors import InvalidRequest, PayloadTooLarge
+
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Where sizes part, in MiB, and whether there is a worker to route to."""
+
+    docker_mb: int
+    raster_mb: int
+    worker: bool
+
+
+@dataclass(frozen=True)
+class Route:
+    """A job type, and the sentence that says why it was chosen."""
+
+    job_type: str
+    reason: str
+
+
+def route_raster(mode: ProcessingMode, label: str, size: int, routes: Routes) -> Route:
+    """The job for one file of `size` bytes. Raises PayloadTooLarge, or InvalidRequest without the worker asked for."""
+    if size > routes.raster_mb * _MEGABYTE:
+        raise PayloadTooLarge(
+            f"{label} has {size // _MEGABYTE} MiB; the limit for raster is {routes.raster_mb}.",
+            hint="Split it into tiles, or have RASTER_ROUTE_REJECT_MB raised.",
+        )
+    docker, because = _docker(mode, size, routes)
+    return Route("process_raster_docker" if docker else "process_raster_v2", because)
+
+
+def _docker(mode: ProcessingMode, size: int, routes: Routes) -> tuple[bool, str]:
+    measured, limit = f"{size / _MEGABYTE:.1f} MiB", f"RASTER_ROUTE_DOCKER_MB={routes.docker_mb}"
+    if mode is ProcessingMode.FUNCTION:
+        return False, f"processing_mode=function was asked for ({measured})."
+    if mode is ProcessingMode.DOCKER:
+        if not routes.worker:
+            raise InvalidRequest(
+                "processing_options.processing_mode=docker needs a worker, and this system has none.",
+                hint="Leave it out, or have DOCKER_WORKER_ENABLED set where a worker runs.",
+            )
+        return True, f"processing_mode=docker was asked for ({measured})."
+    if size <= routes.docker_mb * _MEGABYTE:
+        return False, f"{measured} is at most {limit}: small enough for a Function App."
+    if not routes.worker:
+        return False, f"{measured} is more than {limit}, but DOCKER_WORKER_ENABLED=false: there is no worker."
+    return True, f"{measured} is more than {limit}: for the worker."

@@ -1,0 +1,40 @@
+"""Which raster job a request gets, and the sentence that says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.contracts.platform import ProcessingMode
+from core.errors import InvalidRequest, PayloadTooLarge
+from services.platform.routing import Routes, route_raster
+
+MIB = 1 << 20
+ROUTES = Routes(docker_mb=2000, raster_mb=8000, worker=True)
+ALONE = Routes(docker_mb=2000, raster_mb=8000, worker=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "routes", "job_type", "because"),
+    [
+        ("auto", 1, ROUTES, "process_raster_v2", "at most RASTER_ROUTE_DOCKER_MB=2000"),
+        ("auto", 2000 * MIB, ROUTES, "process_raster_v2", "2000.0 MiB is at most"),
+        ("auto", 2000 * MIB + 1, ROUTES, "process_raster_docker", "is more than RASTER_ROUTE_DOCKER_MB=2000"),
+        ("auto", 2000 * MIB + 1, ALONE, "process_raster_v2", "there is no worker"),
+        ("function", 3000 * MIB, ROUTES, "process_raster_v2", "processing_mode=function was asked for"),
+        ("docker", 1, ROUTES, "process_raster_docker", "processing_mode=docker was asked for"),
+    ],
+)
+def test_size_and_wish_decide(mode: str, size: int, routes: Routes, job_type: str, because: str) -> None:
+    route = route_raster(ProcessingMode(mode), "bronze-rasters/a.tif", size, routes)
+    assert route.job_type == job_type and because in route.reason
+
+
+def test_the_worker_cannot_be_asked_for_where_there_is_none() -> None:
+    with pytest.raises(InvalidRequest, match="has none") as refused:
+        route_raster(ProcessingMode.DOCKER, "bronze-rasters/a.tif", 1, ALONE)
+    assert refused.value.hint and "DOCKER_WORKER_ENABLED" in refused.value.hint
+
+
+def test_a_file_above_every_limit_is_refused_by_name() -> None:
+    with pytest.raises(PayloadTooLarge, match=r"bronze-rasters/a\.tif has 8000 MiB; the limit for raster is 8000"):
+        route_raster(ProcessingMode.AUTO, "bronze-rasters/a.tif", 8000 * MIB + 1, ROUTES)
