@@ -73,6 +73,7 @@ class FindingCode(StrEnum):
     PROMOTED_TO_MULTI = "promoted_to_multi"  #: single geometries stored as Multi
     Z_FILLED = "z_filled"  #: geometries without height among others with height, stored with height 0
     Z_DROPPED = "z_dropped"  #: heights that the table, planned without, cannot hold
+    M_FILLED = "m_filled"  #: geometries whose measures are not known, or lost by a repair, stored with measure 0
     M_DROPPED = "m_dropped"  #: measures are not stored
     COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"  #: longitudes beyond 180 or latitudes beyond 90 degrees
     SWAPPED_COORDINATES = "swapped_coordinates"  #: latitude and longitude seem to have changed places
@@ -82,6 +83,8 @@ class FindingCode(StrEnum):
     REPEATED_POINTS = "repeated_points"  #: the same vertex twice in a row
     DUPLICATE_FEATURES = "duplicate_features"  #: features alike in geometry and every attribute
     TRANSFORMATION_ACCURACY = "transformation_accuracy"  #: how exact the change of CRS is
+    BALLPARK_TRANSFORMATION = "ballpark_transformation"  #: a change of CRS without a known shift between the datums
+    OUTSIDE_CRS_AREA = "outside_crs_area"  #: coordinates where their CRS is not meant to be used
     CRS_ASSUMED = "crs_assumed"  #: no CRS stated; the numbers look like longitude and latitude
     CRS_GIVEN = "crs_given"  #: no CRS stated; the request's was used
     RENAMED_COLUMN = "renamed_column"  #: columns whose names PostgreSQL or this system cannot keep
@@ -96,13 +99,17 @@ class FindingCode(StrEnum):
 
 
 class Finding(Contract):
-    """Something noticed. `feature_ids` are the first few concerned: the `id` they have, or would have, in the table."""
+    """Something noticed. `feature_ids` are the first few concerned: the `id` they have, or would have, in the table.
+
+    `values` is what was measured of each of those: for `area_changed` the change as a fraction of the area before.
+    """
 
     code: FindingCode
     severity: Severity
     message: str
     count: int = Field(ge=1)
     feature_ids: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
 
 
 class Simplify(Contract):
@@ -276,6 +283,7 @@ class SourcePlan(Contract):
     wkt_column: str | None = None
     delimited: Delimited | None = None
     crs: str  #: authority code or WKT, horizontal part only
+    area: tuple[float, float, float, float] | None = None  #: where the layer lies, in degrees, if it is reprojected
 
 
 class ColumnPlan(Contract):

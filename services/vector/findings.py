@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from core.contracts.vector import Finding, FindingCode, Severity
 
@@ -27,6 +28,7 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.PROMOTED_TO_MULTI: "Single geometries, stored as Multi geometries: {count}.",
     FindingCode.Z_FILLED: "Geometries without height, stored with height 0 as others have heights: {count}.",
     FindingCode.Z_DROPPED: "Geometries with height in a layer declared without, stored without: {count}.",
+    FindingCode.M_FILLED: "Geometries without a known measure (M), stored with measure 0: {count}.",
     FindingCode.M_DROPPED: "Geometries with measures (M), stored without: {count}.",
     FindingCode.COORDINATES_OUT_OF_RANGE: "Features beyond longitude 180 or latitude 90 degrees: {count}.",
     FindingCode.DATE_OUT_OF_RANGE: "Dates before year 1 or after year 9999, stored as null: {count}.",
@@ -35,7 +37,13 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.TEXT_RECODED: "Texts that are not UTF-8, read as Windows-1252: {count}.",
     FindingCode.BAD_ROW: "Lines with the wrong number of cells, left out: {count}.",
 }
-_INFO = {FindingCode.PROMOTED_TO_MULTI, FindingCode.RENAMED_COLUMN, FindingCode.CRS_GIVEN}
+_INFO = {
+    FindingCode.PROMOTED_TO_MULTI,
+    FindingCode.RENAMED_COLUMN,
+    FindingCode.CRS_GIVEN,
+    FindingCode.TRANSFORMATION_ACCURACY,
+    FindingCode.FORMULA,
+}
 
 
 class Findings:
@@ -44,25 +52,33 @@ class Findings:
     def __init__(self) -> None:
         self._counts: dict[FindingCode, int] = {}
         self._ids: dict[FindingCode, list[int]] = {}
+        self._values: dict[FindingCode, list[float]] = {}
         self._messages: dict[FindingCode, str] = {}
 
-    def add(self, code: FindingCode, count: int, ids: Iterable[int] = (), message: str | None = None) -> None:
-        """Count some more, and remember the first few feature ids."""
+    def add(
+        self,
+        code: FindingCode,
+        count: int,
+        ids: Iterable[int] = (),
+        message: str | None = None,
+        values: Iterable[float] = (),
+    ) -> None:
+        """Count some more, and remember the first few feature ids and what was measured of them."""
         if not count:
             return
         self._counts[code] = self._counts.get(code, 0) + count
         known = self._ids.setdefault(code, [])
-        for feature_id in ids:
-            if len(known) == _FIRST:
-                break
-            known.append(int(feature_id))
+        known.extend(int(i) for i in islice(ids, _FIRST - len(known)))
+        measured = self._values.setdefault(code, [])
+        measured.extend(float(v) for v in islice(values, _FIRST - len(measured)))
         if message is not None:
             self._messages[code] = message
 
     def merge(self, other: Findings) -> None:
         """Count what `other` did as well; call in the order of the features."""
         for code, count in other._counts.items():
-            self.add(code, count, other._ids[code], None if code in self._messages else other._messages.get(code))
+            message = None if code in self._messages else other._messages.get(code)
+            self.add(code, count, other._ids[code], message, other._values[code])
 
     def count(self, code: FindingCode) -> int:
         """How many so far."""
@@ -76,7 +92,8 @@ class Findings:
         count = self._counts[code]
         message = self._messages.get(code) or _MESSAGES[code].format(count=f"{count:,}")
         severity = Severity.INFO if code in _INFO else Severity.WARNING
-        return Finding(code=code, severity=severity, message=message, count=count, feature_ids=tuple(self._ids[code]))
+        ids, values = tuple(self._ids[code]), tuple(self._values[code])
+        return Finding(code=code, severity=severity, message=message, count=count, feature_ids=ids, values=values)
 
 
 def merged(parts: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -84,7 +101,7 @@ def merged(parts: Iterable[Finding]) -> tuple[Finding, ...]:
     whole = Findings()
     for part in parts:
         kept = whole.count(part.code) or part.code in _MESSAGES
-        whole.add(part.code, part.count, part.feature_ids, None if kept else part.message)
+        whole.add(part.code, part.count, part.feature_ids, None if kept else part.message, part.values)
     return whole.listed()
 
 

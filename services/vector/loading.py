@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan
+from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan, VectorFormat
 from services.vector import reference_systems, wkb
 from services.vector.families import family_of, kind_numbers
 from services.vector.findings import Findings
@@ -101,10 +101,11 @@ def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVec
         family=family.name,
         has_z=family.has_z,
         degrees=table.srid == 4326,
-        transformer=reference_systems.transformation(source.crs, parameters.target_crs),
+        transformer=reference_systems.transformation(source.crs, parameters.target_crs, source.area),
         options=parameters.geometry_params,
         has_m=family.has_m,
         on_invalid=parameters.on_invalid,
+        geojson=source.format in (VectorFormat.GEOJSON, VectorFormat.GEOJSONSEQ),
     )
 
 

@@ -55,14 +55,14 @@ def planned(
     _require_named_columns(parameters, table_columns, shown)
     _report_renamed(table_columns, parameters, findings)
     stated = reader.stated_crs
-    located = stated.text is not None or parameters.input_crs is not None
-    found = _surveyed(reader, shown, measure=not located)
-    crs = reference_systems.source_crs(stated, parameters.input_crs, found.bounds, shown, findings)
-    reference_systems.transformation(crs, parameters.target_crs)
     srid = _srid(parameters.target_crs)
+    measure = reference_systems.needs_bounds(stated, parameters.input_crs, parameters.target_crs)
+    found = _surveyed(reader, shown, measure=measure)
+    crs = reference_systems.source_crs(stated, parameters.input_crs, found.bounds, shown, findings)
+    area = _area(crs, parameters.target_crs, found.bounds, reader.feature_count, findings)
     named = _tables(found, parameters.geometry_params, name, findings)
     return LayerPlan(
-        source=source.model_copy(update={"crs": crs}),
+        source=source.model_copy(update={"crs": crs, "area": area}),
         tables=tuple(
             TablePlan(
                 schema_name=parameters.schema_name,
@@ -77,6 +77,17 @@ def planned(
         partitions=reader.partitions(partitions),
         findings=findings.listed(),
     )
+
+
+def _area(crs: str, target: str, bounds: Bounds | None, features: int, findings: Findings) -> Bounds | None:
+    """Where the layer lies, for the choice of a transformation; None when there is nothing to choose."""
+    if reference_systems.transformation(crs, target) is None or bounds is None:
+        return None
+    reference_systems.report_place(crs, bounds, features, findings)
+    place = reference_systems.lonlat_bounds(bounds, crs)
+    area = place if all(np.isfinite(place)) else None
+    reference_systems.report_accuracy(crs, target, area, findings)
+    return area
 
 
 def survey(reader: FeatureReader, *, measure: bool) -> Survey:
@@ -111,8 +122,8 @@ def _surveyed(reader: FeatureReader, shown: str, *, measure: bool) -> Survey:
 
 def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findings) -> list[tuple[str, Family]]:
     def family(base: str, kinds: Sequence[Kind]) -> Family:
-        has_z = options.keep_z and not found.with_z.isdisjoint(kinds)
-        return Family(base, has_z, options.keep_m and not found.with_m.isdisjoint(kinds))
+        measured = not found.with_m.isdisjoint(kinds)
+        return Family(base, options.keep_z and not found.with_z.isdisjoint(kinds), options.keep_m and measured)
 
     kinds = found.kinds
     if len(kinds) == 1:

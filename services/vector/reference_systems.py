@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 
 import pyproj
+from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import CRSError, ProjError
+from pyproj.transformer import TransformerGroup
 
 from core.contracts.vector import FindingCode
 from core.errors import CrsMismatch, CrsMissing, InvalidRequest
@@ -53,21 +57,86 @@ def source_crs(stated: StatedCrs, given: str | None, bounds: Bounds | None, show
     )
 
 
+def needs_bounds(stated: StatedCrs, given: str | None, target: str) -> bool:
+    """True unless the numbers go into the table as they are: to guess their CRS, or to choose a transformation."""
+    if stated.text is None and given is None:
+        return True
+    text = given if stated.text is None or (stated.implied and given is not None) else stated.text
+    try:
+        return not same(_horizontal(pyproj.CRS.from_user_input(text)), _requested(target))
+    except CRSError:
+        return False
+
+
 def looks_like_degrees(bounds: Bounds) -> bool:
     """True when all four are plausible longitudes and latitudes."""
     minx, miny, maxx, maxy = bounds
     return -180.0001 <= minx <= maxx <= 180.0001 and -90.0001 <= miny <= maxy <= 90.0001
 
 
-def transformation(source: str, target: str) -> pyproj.Transformer | None:
-    """From x, y in `source` to x, y in `target`; None when they are the same."""
+def transformation(source: str, target: str, area: Bounds | None = None) -> pyproj.Transformer | None:
+    """From x, y in `source` to x, y in `target`, best for `area` in degrees; None when they are the same."""
     first, second = pyproj.CRS.from_user_input(source), _requested(target)
     if same(first, second):
         return None
     try:
-        return pyproj.Transformer.from_crs(first, second, always_xy=True)
+        interest = _interest(area)
+        return pyproj.Transformer.from_crs(first, second, always_xy=True, area_of_interest=interest)  # type: ignore[arg-type]  # the stub names a private twin
     except ProjError as e:
         raise CrsMismatch(f"Coordinates in {_name(first)} cannot be transformed to {target}: {e}.") from e
+
+
+def report_accuracy(source: str, target: str, area: Bounds | None, findings: Findings) -> None:
+    """Say how exact the best operation between the two is there, unless it is exact."""
+    first, second = pyproj.CRS.from_user_input(source), _requested(target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of grids that are not installed, which is said below
+        interest = _interest(area)
+        group = TransformerGroup(first, second, always_xy=True, area_of_interest=interest)  # type: ignore[arg-type]  # as above
+    if not group.transformers:
+        return
+    best = group.transformers[0]
+    path = f"From {_name(first)} to {target} by {best.description!r}"
+    missing = sorted({g.short_name for o in group.unavailable_operations[:1] for g in o.grids if not g.available})
+    if "ballpark" in best.description.lower():
+        message = f"{path}: the shift between the datums is not known, so coordinates may be off by a hundred metres."
+        findings.add(FindingCode.BALLPARK_TRANSFORMATION, 1, message=message)
+    elif missing and not group.best_available:
+        message = f"{path}, within {best.accuracy:g} m; a better way needs the grid {', '.join(missing)}."
+        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, message=message)
+    elif best.accuracy > 0:
+        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, message=f"{path}, within {best.accuracy:g} m.")
+
+
+def report_place(crs: str, bounds: Bounds, features: int, findings: Findings) -> None:
+    """Say so when the layer lies where its CRS is not meant for, and whether it would not with x and y exchanged."""
+    system = pyproj.CRS.from_user_input(crs)
+    used = system.area_of_use
+    if used is None or used.west > used.east or used.east - used.west > 350:
+        return
+    minx, miny, maxx, maxy = bounds
+    if _touches(crs, bounds, used.bounds):
+        return
+    where = f"The coordinates, {_shown(bounds)}, lie outside the area of {_name(system)}, {used.name}"
+    if _touches(crs, (miny, minx, maxy, maxx), used.bounds):
+        message = f"{where}; with x and y exchanged they would lie inside."
+        findings.add(FindingCode.SWAPPED_COORDINATES, features, message=message)
+    else:
+        findings.add(FindingCode.OUTSIDE_CRS_AREA, features, message=f"{where}.")
+
+
+def _touches(crs: str, bounds: Bounds, used: Bounds) -> bool:
+    try:
+        west, south, east, north = lonlat_bounds(bounds, crs)
+    except ProjError:
+        return False
+    # Areas of use are drawn tight; a degree beyond is nothing to report.
+    inside = west <= used[2] + 1 and east >= used[0] - 1 and south <= used[3] + 1 and north >= used[1] - 1
+    return inside and math.isfinite(west + south + east + north)
+
+
+def _interest(area: Bounds | None) -> AreaOfInterest | None:
+    return None if area is None else AreaOfInterest(*area)
 
 
 def lonlat_bounds(bounds: Bounds, crs: str) -> Bounds:

@@ -10,7 +10,7 @@ import pyproj
 import pytest
 import shapely
 
-from core.contracts.vector import FindingCode, GeometryOptions
+from core.contracts.vector import FindingCode, GeometryOptions, OnInvalid
 from core.errors import InvalidGeometry
 from services.vector import wkb
 from services.vector.findings import Findings
@@ -116,9 +116,116 @@ def test_promotion_keeps_heights():
     ]
 
 
-def test_a_geometry_of_another_family_is_named_not_stored():
-    with pytest.raises(InvalidGeometry, match="Feature 2 is a Point"):
-        clean(column("POLYGON ((0 0, 1 0, 1 1, 0 0))", "POINT (1 1)"), "MultiPolygon")
+def test_a_geometry_of_another_family_is_left_out_and_its_neighbours_are_not():
+    findings = Findings()
+    assert len(clean(column("POLYGON ((0 0, 1 0, 1 1, 0 0))", "POINT (1 1)"), "MultiPolygon", findings)) == 1
+    assert codes(findings)[FindingCode.UNLIKE_GEOMETRY] == (2,)
+
+
+@pytest.mark.parametrize(("on_invalid", "code"), [("skip", "invalid_skipped"), ("repair", "repaired_geometry")])
+def test_one_bad_feature_never_loses_the_others(on_invalid, code):
+    findings = Findings()
+    geometry = column("POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))", "POLYGON ((0 0, 1 0, 1 1, 0 0))")
+    kept = clean(geometry, "MultiPolygon", findings, on_invalid=OnInvalid(on_invalid))
+    assert "MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)))" in kept
+    assert codes(findings)[FindingCode(code)] == (1,)
+
+
+def test_the_first_invalid_feature_and_its_fault_are_named_when_none_is_wanted():
+    geometry = column("POLYGON ((0 0, 1 0, 1 1, 0 0))", "POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))")
+    with pytest.raises(InvalidGeometry, match=r"Feature 2 .*Self-intersection.*1 1"):
+        clean(geometry, "MultiPolygon", on_invalid=OnInvalid.FAIL)
+
+
+def test_a_repair_that_changes_the_area_says_by_how_much():
+    # A square of area 4 with a spike of no width, and a bow-tie whose signed area is 0 and whose triangles have 2.
+    findings = Findings()
+    geometry = column("POLYGON ((0 0, 2 0, 2 5, 2 2, 0 2, 0 0))", "POLYGON ((0 0, 4 0, 4 2, 2 -1, 0 2, 0 0))")
+    clean(geometry, "MultiPolygon", findings)
+    found = {f.code: f for f in findings.listed()}
+    assert found[FindingCode.REPAIRED_GEOMETRY].feature_ids == (1, 2)
+    changed = found[FindingCode.AREA_CHANGED]
+    # Signed area of the second by the shoelace formula: 2. Its three triangles: 2 of 4/3 each above, 2/3 below.
+    assert changed.feature_ids == (2,) and changed.values == pytest.approx([(2 * 4 / 3 + 2 / 3 - 2) / 2])
+
+
+def test_measures_are_kept_where_asked_through_reprojection_and_heights():
+    transformer = pyproj.Transformer.from_crs("EPSG:32735", "EPSG:4326", always_xy=True)
+    findings = Findings()
+    geometry = column("LINESTRING ZM (500000 10000000 7 1.5, 600000 10000000 8 2.5)")
+    (text,) = clean(geometry, "MultiLineString", findings, has_z=True, has_m=True, transformer=transformer)
+    (line,) = shapely.from_wkt(text).geoms
+    found = shapely.get_coordinates(line, include_z=True, include_m=True)
+    assert found[:, 2:].tolist() == [[7, 1.5], [8, 2.5]]
+    assert found[0, :2].tolist() == pytest.approx([27, 0], abs=1e-6)
+    assert FindingCode.M_FILLED not in codes(findings)
+
+
+def test_measures_that_a_repair_loses_are_zero_and_reported():
+    findings = Findings()
+    geometry = column("POLYGON M ((0 0 1, 2 2 2, 2 0 3, 0 2 4, 0 0 1))", "POLYGON M ((0 0 1, 1 0 2, 1 1 3, 0 0 1))")
+    first, second = clean(geometry, "MultiPolygon", findings, has_m=True)
+    assert set(shapely.get_coordinates(shapely.from_wkt(first), include_m=True)[:, 2]) == {0}
+    assert second == "MULTIPOLYGON M (((0 0 1, 1 0 2, 1 1 3, 0 0 1)))"
+    assert codes(findings)[FindingCode.M_FILLED] == (1,)
+
+
+def test_unlike_types_in_one_column_of_collections_are_wrapped():
+    found = clean(
+        column("POINT (1 2)", "LINESTRING (0 0, 1 1)", "GEOMETRYCOLLECTION (POINT (3 4))"), "GeometryCollection"
+    )
+    assert found == [
+        "GEOMETRYCOLLECTION (POINT (1 2))",
+        "GEOMETRYCOLLECTION (LINESTRING (0 0, 1 1))",
+        "GEOMETRYCOLLECTION (POINT (3 4))",
+    ]
+
+
+def test_rings_that_run_the_wrong_way_are_reported_for_geojson_and_turned_when_asked():
+    clockwise = column("POLYGON ((0 0, 0 4, 4 4, 4 0, 0 0), (1 1, 2 1, 2 2, 1 1))")
+    findings = Findings()
+    (text,) = clean(clockwise, "MultiPolygon", findings, geojson=True)
+    assert codes(findings)[FindingCode.RING_ORIENTATION] == (1,)
+    assert text == "MULTIPOLYGON (((0 0, 0 4, 4 4, 4 0, 0 0), (1 1, 2 1, 2 2, 1 1)))"
+    (text,) = clean(clockwise, "MultiPolygon", options=GeometryOptions(orient_rings=True))
+    exterior, hole = shapely.get_rings(shapely.get_parts(shapely.from_wkt(text)))
+    assert exterior.is_ccw and not hole.is_ccw
+
+
+def test_a_vertex_twice_in_a_row_is_reported_for_geojson_but_not_two_parts_that_touch():
+    findings = Findings()
+    touching = "MULTILINESTRING ((0 0, 1 1), (1 1, 2 0))"
+    clean(column("LINESTRING (0 0, 1 1, 1 1, 2 2)", touching), "MultiLineString", findings, geojson=True)
+    assert codes(findings)[FindingCode.REPEATED_POINTS] == (1,)
+
+
+def test_swapped_coordinates_are_suspected_where_only_the_exchange_lies_on_the_globe():
+    findings = Findings()
+    clean(column("POINT (-2 130)", "POINT (190 10)", "POINT (30 -2)"), "Point", findings)
+    assert codes(findings)[FindingCode.SWAPPED_COORDINATES] == (1,)
+    findings = Findings()
+    clean(column("LINESTRING (-2 130, -3 131)"), "MultiLineString", findings)
+    assert codes(findings)[FindingCode.SWAPPED_COORDINATES] == (1,)
+
+
+CROSSING = "POLYGON ((179 0, -179 0, -179 1, 179 1, 179 0))"
+
+
+def test_what_crosses_the_antimeridian_is_reported_and_kept():
+    findings = Findings()
+    world = "POLYGON ((-180 -90, 180 -90, 180 90, -180 90, -180 -90))"
+    assert clean(column(CROSSING, world), "MultiPolygon", findings)[0] == f"MULTIPOLYGON ({CROSSING[8:]})"
+    assert codes(findings)[FindingCode.CROSSES_ANTIMERIDIAN] == (1,)
+
+
+@pytest.mark.parametrize("text", [CROSSING, "POLYGON ((179 0, 181 0, 181 1, 179 1, 179 0))"])
+def test_what_crosses_the_antimeridian_is_cut_there_when_asked(text):
+    findings = Findings()
+    (text,) = clean(column(text), "MultiPolygon", findings, options=GeometryOptions(split_antimeridian=True))
+    parts = sorted(p.bounds for p in shapely.from_wkt(text).geoms)
+    assert parts == [(-180, 0, -179, 1), (179, 0, 180, 1)]
+    assert codes(findings)[FindingCode.SPLIT_AT_ANTIMERIDIAN] == (1,)
+    assert FindingCode.COORDINATES_OUT_OF_RANGE not in codes(findings)
 
 
 @pytest.mark.parametrize("family", ["Point", "MultiPoint"])

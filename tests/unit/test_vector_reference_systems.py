@@ -8,7 +8,14 @@ import pytest
 from core.contracts.vector import FindingCode
 from core.errors import CrsMismatch, CrsMissing, InvalidRequest
 from services.vector.findings import Findings
-from services.vector.reference_systems import StatedCrs, lonlat_bounds, source_crs, transformation
+from services.vector.reference_systems import (
+    StatedCrs,
+    lonlat_bounds,
+    report_accuracy,
+    report_place,
+    source_crs,
+    transformation,
+)
 
 KIGALI = (30.0, -2.0, 30.2, -1.9)
 UTM = (500_000.0, 9_780_000.0, 510_000.0, 9_790_000.0)
@@ -80,3 +87,30 @@ def test_a_box_across_the_antimeridian_becomes_all_longitudes():
 
 def test_a_box_never_leaves_the_globe():
     assert lonlat_bounds((-190, -90.00000000000003, 10, 5), "EPSG:4326") == (-180, -90, 10, 5)
+
+
+def test_a_change_of_datum_says_how_exact_it_is_and_a_change_of_projection_says_nothing():
+    findings = Findings()
+    report_accuracy("EPSG:32735", "EPSG:4326", (29, -3, 31, -1), findings)
+    assert findings.listed() == ()
+    # EPSG:1314, OSGB36 to WGS 84 by seven parameters, is stated to be good to 2 m; the grid OSTN15 is not in PROJ.
+    report_accuracy("EPSG:27700", "EPSG:4326", (-3, 51, -1, 53), findings)
+    (found,) = findings.listed()
+    assert found.code is FindingCode.TRANSFORMATION_ACCURACY
+    assert "2 m" in found.message and "OSTN15" in found.message
+
+
+def test_a_datum_of_unknown_shift_is_reported():
+    findings = Findings()
+    report_accuracy("+proj=longlat +ellps=clrk66 +no_defs", "EPSG:4326", None, findings)
+    assert [f.code for f in findings.listed()] == [FindingCode.BALLPARK_TRANSFORMATION]
+
+
+def test_eastings_and_northings_that_changed_places_are_suspected():
+    findings = Findings()
+    # Lambert 93 is for France; Paris is at 652,000 E, 6,862,000 N.
+    report_place("EPSG:2154", (650000, 6860000, 655000, 6865000), 5, findings)
+    assert findings.listed() == ()
+    report_place("EPSG:2154", (6860000, 650000, 6865000, 655000), 5, findings)
+    (found,) = findings.listed()
+    assert (found.code, found.count) == (FindingCode.SWAPPED_COORDINATES, 5)
