@@ -13,6 +13,7 @@ import structlog
 
 import config
 from config import PlatformSettings, Settings
+from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
 from core.machine.broker import Desk
@@ -20,9 +21,11 @@ from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
+from core.models.access import Role
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
+from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
@@ -38,7 +41,7 @@ from jobs.registry import JOBS
 from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
-from triggers.http.auth import KeyRing, Principal, Role
+from triggers.http.auth import KeyRing
 
 
 class Runtime:
@@ -66,6 +69,7 @@ class Runtime:
         )
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
+        self.audit = AuditLog(self.pool)
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
@@ -74,14 +78,19 @@ class Runtime:
         self.catalog = PostgresCatalog(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         self.platform = PlatformService(
-            self.machine, self.storage, self.requests, self.catalog, _limits(settings.platform)
+            self.machine,
+            self.storage,
+            self.requests,
+            self.catalog,
+            _limits(settings.platform),
+            primary_client=settings.platform.primary_client,
         )
 
     @cached_property
     def keys(self) -> KeyRing:
         """The credentials this process accepts."""
         key = self.settings.server.admin_key
-        admin = Principal("admin", frozenset({Role.ADMIN}))
+        admin = Principal("admin", frozenset({Role.ADMIN}), client_id="admin", credential="admin key")
         return KeyRing({key.get_secret_value(): admin} if key else {})
 
     def desk(self, queues: Sequence[str]) -> Desk:

@@ -83,7 +83,9 @@ class SubmitRequest(BaseModel):
     description: str | None = Field(None, max_length=4000)
     tags: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = Field((), max_length=100)
     processing_options: ProcessingOptions = ProcessingOptions()
-    client_id: str = Field("ddh", min_length=1, max_length=255)
+    client_id: Identifier | None = Field(
+        None, description="The partner system it is for: the caller's own, and the only one that a partner may name."
+    )
 
     @field_validator("access_level", mode="before")
     @classmethod

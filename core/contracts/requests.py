@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.contracts.principals import Principal
 from core.machine.store import NewJob
 from core.models.platform import ApiRequest
 from core.states import JobStatus
@@ -26,7 +27,7 @@ class RequestStore(Protocol):
         """The request of that id."""
         ...
 
-    def accept(self, request: ApiRequest, job: NewJob, *, rerun: bool) -> bool:
+    def accept(self, request: ApiRequest, job: NewJob, by: Principal, *, rerun: bool) -> bool:
         """Write the request and its job in one transaction; False when another caller was first.
 
         `rerun` gives a finished job a new run.

@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from core.errors import ContractViolation
 from core.models.approvals import DatasetApproval
+from core.models.audit import AuditEntry
 from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
 from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
@@ -38,6 +39,7 @@ RECORDS: tuple[type[Record], ...] = (
     JanitorRun,
     ApiRequest,
     DatasetApproval,
+    AuditEntry,
     CogMetadata,
     GeoTableCatalog,
     VectorEtlTracking,

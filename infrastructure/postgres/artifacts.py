@@ -9,9 +9,12 @@ from psycopg import sql
 from pydantic import JsonValue
 
 from core.contracts.cleanup import Artifacts, StacItemName
+from core.contracts.principals import Principal
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import Conflict
+from core.models.audit import AuditAction
 from infrastructure.pgstac import get_item
+from infrastructure.postgres import audit
 from infrastructure.postgres.job_operations import stop_if_forced, tell
 from infrastructure.postgres.job_views import JobView
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
@@ -33,7 +36,7 @@ class PostgresArtifacts:
         with connection(self._pool) as conn:
             return self._of(conn, job_id)
 
-    def remove(self, job: JobView, by: str, *, force: bool, unpublish: bool) -> Artifacts:
+    def remove(self, job: JobView, by: Principal, *, force: bool, unpublish: bool) -> Artifacts:
         """Take the entries out of the catalogue and remember in the job's history which files they leave behind.
 
         Raises Conflict for a job that has not ended unless `force`, for what the public sees unless `unpublish`, and
@@ -50,13 +53,14 @@ class PostgresArtifacts:
                     hint="Revoke the approval first, or have an admin give force=true.",
                 )
             for item in found.items:
-                values = {"collection_id": item.collection_id, "item_id": item.item_id, "by": by}
+                values = {"collection_id": item.collection_id, "item_id": item.item_id, "by": by.name}
                 for name in ("delete_item", "revoke_approvals", "drop_reviews_of_item"):
                     conn.execute(_SQL[name], values)
             conn.execute(_SQL["delete_cogs"], {"job_id": job.job_id})
             for table in found.tables:
                 _drop(conn, table)
-            tell(conn, job.job_key, _REMOVED, {"by": by, **_told(found)})
+            tell(conn, job.job_key, _REMOVED, {"by": by.name, **_told(found)})
+            audit.record(conn, by, AuditAction.JOB_DELETE_ARTIFACTS, job.job_id, _told(found))
             return found
 
     def _of(self, conn: Connection, job_id: str) -> Artifacts:

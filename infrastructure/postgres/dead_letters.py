@@ -13,8 +13,11 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue
 
+from core.contracts.principals import Principal
 from core.errors import Conflict, InvalidRequest, NotFound
+from core.models.audit import AuditAction
 from core.models.dead_letters import DeadLetter, DeadLetterCause, DeadLetterKind, DeadLetterState
+from infrastructure.postgres import audit
 from infrastructure.postgres.job_operations import tell
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
@@ -27,6 +30,13 @@ _REFUSALS: Mapping[Redriven, tuple[str, str]] = {
     "running": ("its job has not ended", "Wait for its end, or cancel it."),
     "superseded": ("a newer run of its job exists", "Discard it."),
     "resolved": ("it was redriven or discarded already", "Look at its state."),
+}
+
+#: How the job's history calls it.
+_HISTORY: Mapping[AuditAction, str] = {
+    AuditAction.DEAD_LETTER_EDIT: "dead_letter_edited",
+    AuditAction.DEAD_LETTER_REDRIVE: "dead_letter_redriven",
+    AuditAction.DEAD_LETTER_DISCARD: "dead_letter_discarded",
 }
 
 
@@ -103,7 +113,7 @@ class DeadLetters:
         with connection(self._pool) as conn, conn.cursor(row_factory=class_row(EventView)) as cursor:
             return cursor.execute(_SQL["events_of_task"], values).fetchall()
 
-    def edit(self, letter: DeadLetter, payload: Mapping[str, JsonValue], by: str) -> DeadLetter:
+    def edit(self, letter: DeadLetter, payload: Mapping[str, JsonValue], by: Principal) -> DeadLetter:
         """Replace what runs again. Raises Conflict when somebody has decided or edited since `letter` was read."""
         with transaction(self._pool) as conn:
             now = _one(conn, "lock_letter", letter.dead_letter_id)
@@ -116,10 +126,10 @@ class DeadLetters:
             except psycopg.DataError as e:
                 raise InvalidRequest(f"The parameters cannot be stored: {str(e).splitlines()[0]}.") from e
             changed = sorted(k for k in {**payload, **now.payload} if payload.get(k) != now.payload.get(k))
-            _tell(conn, now, "dead_letter_edited", {"by": by, "changed": cast("JsonValue", changed)})
+            _tell(conn, now, by, AuditAction.DEAD_LETTER_EDIT, {"changed": cast("JsonValue", changed)})
             return _one(conn, "letter", letter.dead_letter_id)
 
-    def redrive(self, number: int, by: str) -> DeadLetter:
+    def redrive(self, number: int, by: Principal) -> DeadLetter:
         """Run it again. Raises NotFound, or Conflict with what stands against it."""
         with transaction(self._pool) as conn:
             letter = _one(conn, "letter", number)
@@ -127,10 +137,10 @@ class DeadLetters:
             if outcome in _REFUSALS:
                 why, hint = _REFUSALS[outcome]
                 raise Conflict(f"Dead letter {number} cannot be redriven: {why}.", hint=hint)
-            _tell(conn, letter, "dead_letter_redriven", {"by": by})
+            _tell(conn, letter, by, AuditAction.DEAD_LETTER_REDRIVE, {})
             return _one(conn, "letter", number)
 
-    def redrive_all(self, wanted: LetterFilter, by: str, limit: int) -> dict[Redriven, int]:
+    def redrive_all(self, wanted: LetterFilter, by: Principal, limit: int) -> dict[Redriven, int]:
         """Run the open ones again, oldest first, each in a transaction of its own; how many came to what.
 
         One that its job's first letter took along counts as redriven.
@@ -141,18 +151,18 @@ class DeadLetters:
                 outcome = _redrive(conn, number, by)
                 letter = _one(conn, "letter", number)
                 if outcome == "redriven":
-                    _tell(conn, letter, "dead_letter_redriven", {"by": by})
+                    _tell(conn, letter, by, AuditAction.DEAD_LETTER_REDRIVE, {})
             taken = outcome == "resolved" and letter.state is DeadLetterState.REDRIVEN
             counts["redriven" if taken else outcome] += 1
         return counts
 
-    def discard(self, number: int, by: str, reason: str) -> DeadLetter:
+    def discard(self, number: int, by: Principal, reason: str) -> DeadLetter:
         """Let it go. Raises NotFound, or Conflict when it was decided already."""
         with transaction(self._pool) as conn:
             _require_open(_one(conn, "lock_letter", number))
             return _discard(conn, number, by, reason)
 
-    def discard_all(self, wanted: LetterFilter, by: str, reason: str, limit: int) -> int:
+    def discard_all(self, wanted: LetterFilter, by: Principal, reason: str, limit: int) -> int:
         """Let the open ones go, oldest first; how many."""
         numbers = self._open(wanted, limit)
         with transaction(self._pool) as conn:
@@ -189,18 +199,21 @@ def _require_open(letter: DeadLetter) -> None:
         raise Conflict(f"Dead letter {letter.dead_letter_id} is {letter.state.value} already.")
 
 
-def _redrive(conn: Connection, number: int, by: str) -> Redriven:
-    row = conn.execute(_SQL["redrive"], {"dead_letter_id": number, "by": by}).fetchone()
+def _redrive(conn: Connection, number: int, by: Principal) -> Redriven:
+    row = conn.execute(_SQL["redrive"], {"dead_letter_id": number, "by": by.name}).fetchone()
     return cast("tuple[Redriven]", row)[0]
 
 
-def _discard(conn: Connection, number: int, by: str, reason: str) -> DeadLetter:
-    conn.execute(_SQL["discard"], {"dead_letter_id": number, "by": by, "reason": reason})
+def _discard(conn: Connection, number: int, by: Principal, reason: str) -> DeadLetter:
+    conn.execute(_SQL["discard"], {"dead_letter_id": number, "by": by.name, "reason": reason})
     letter = _one(conn, "letter", number)
-    _tell(conn, letter, "dead_letter_discarded", {"by": by, "reason": reason})
+    _tell(conn, letter, by, AuditAction.DEAD_LETTER_DISCARD, {"reason": reason})
     return letter
 
 
-def _tell(conn: Connection, letter: DeadLetter, name: str, data: dict[str, JsonValue]) -> None:
+def _tell(conn: Connection, letter: DeadLetter, by: Principal, action: AuditAction, data: dict[str, JsonValue]) -> None:
+    """Write the decision into the audit log, and into the history of the letter's job if it has one."""
+    audit.record(conn, by, action, letter.dead_letter_id, {"job_id": letter.job_id, **data})
     if letter.job_key is not None:
-        tell(conn, letter.job_key, name, {"dead_letter_id": letter.dead_letter_id, **data})
+        about: dict[str, JsonValue] = {"dead_letter_id": letter.dead_letter_id, "by": by.name, **data}
+        tell(conn, letter.job_key, _HISTORY[action], about)

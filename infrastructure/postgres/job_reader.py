@@ -39,10 +39,10 @@ class JobReader:
             row = conn.execute(_SQL["status_of"], {"job_key": job_key}).fetchone()
         return str(row[0]) if row else None
 
-    def asked_for(self, job_id: str, caller: str) -> bool:
-        """True when the caller submitted a request that this job carries out, whoever was first to ask for the work."""
+    def asked_for(self, job_id: str, client_id: str) -> bool:
+        """True when the client has a request that this job carries out, whoever was first to ask for the work."""
         with connection(self._pool) as conn:
-            return conn.execute(_SQL["asked_for"], {"job_id": job_id, "caller": caller}).fetchone() == (True,)
+            return conn.execute(_SQL["asked_for"], {"job_id": job_id, "client_id": client_id}).fetchone() == (True,)
 
     def jobs(self, wanted: JobFilter, limit: int) -> list[JobRow]:
         """Current runs, newest first."""

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 
 from psycopg.rows import dict_row
 
+from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest
 from core.machine.store import NewJob
+from core.models.audit import AuditAction
 from core.models.platform import ApiRequest
 from core.states import JobStatus
+from infrastructure.postgres import audit
 from infrastructure.postgres.job_store import submit_in
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
@@ -34,14 +37,14 @@ class PostgresRequests:
         with connection(self._pool) as conn:
             return _one(conn, "find_request_by_job", job_id)
 
-    def newest(self, limit: int, dataset_id: str | None = None, submitted_by: str | None = None) -> list[KnownRequest]:
+    def newest(self, limit: int, dataset_id: str | None = None, client_id: str | None = None) -> list[KnownRequest]:
         """The newest requests first."""
-        parameters = {"limit": limit, "dataset_id": dataset_id, "submitted_by": submitted_by}
+        parameters = {"limit": limit, "dataset_id": dataset_id, "client_id": client_id}
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_SQL["list_requests"], parameters)
             return [_known(row) for row in rows]
 
-    def accept(self, request: ApiRequest, job: NewJob, *, rerun: bool) -> bool:
+    def accept(self, request: ApiRequest, job: NewJob, by: Principal, *, rerun: bool) -> bool:
         """Write request and job in one transaction; False when another caller decided first."""
         with transaction(self._pool) as conn:
             conn.execute(_SQL["lock_request"], {"request_id": request.request_id})
@@ -52,6 +55,13 @@ class PostgresRequests:
                 return False
             row = request.model_dump(mode="json")
             conn.execute(_SQL["save_request"], {**row, "request": json.dumps(row["request"])})
+            audit.record(
+                conn,
+                by,
+                AuditAction.REQUEST_SUBMIT,
+                request.request_id,
+                {"job_id": job.job_id, "job_type": job.job_type, "run": accepted.run, "overwrite": rerun},
+            )
             return True
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from core.contracts.catalog import Catalog, missing_collection
 from core.contracts.platform import SubmitRequest
+from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest, RequestStore
 from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
-from core.errors import Conflict, PayloadTooLarge, UnreadableSource
+from core.errors import Conflict, Forbidden, PayloadTooLarge, UnreadableSource
 from core.machine import identity
 from core.machine.machine import CoreMachine
 from core.models.platform import ApiRequest, DataType
@@ -45,16 +46,26 @@ class PlatformService:
     """What `/api/platform/submit` does."""
 
     def __init__(
-        self, machine: CoreMachine, storage: ObjectStorage, requests: RequestStore, catalog: Catalog, limits: Limits
+        self,
+        machine: CoreMachine,
+        storage: ObjectStorage,
+        requests: RequestStore,
+        catalog: Catalog,
+        limits: Limits,
+        *,
+        primary_client: str,
     ) -> None:
         self._machine = machine
         self._storage = storage
         self._requests = requests
         self._catalog = catalog
         self._limits = limits
+        self._primary_client = primary_client
 
-    def submit(self, request: SubmitRequest, submitted_by: str) -> Accepted:
+    def submit(self, request: SubmitRequest, caller: Principal) -> Accepted:
         """Accept a request once; a repeated one gets the job it already has."""
+        client_id = self._client_of(request, caller)
+        request = request.model_copy(update={"client_id": client_id})
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
         source = BlobName(request.container_name, request.file_name)
         data_type = checked(request, source)
@@ -65,15 +76,20 @@ class PlatformService:
         known = self._requests.find(request_id)
         overwrite = request.processing_options.overwrite
         if known is not None:
+            if known.request.client_id != client_id:
+                raise Conflict(
+                    "dataset_id, resource_id and version_id belong to a request of another client.",
+                    hint="Give another dataset_id or version_id.",
+                )
             repeated = self._repeated(known, blob, overwrite)
             if repeated is not None:
                 return repeated
         job = self._machine.prepare(
-            planned.job_type, planned.parameters, submitted_by=submitted_by, correlation_id=request_id
+            planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
         )
-        record = _record(request, request_id, job.job_id, planned, blob, submitted_by)
-        if not self._requests.accept(record, job, rerun=overwrite):
-            return self.submit(request, submitted_by)  # another caller was first: answer from what he wrote
+        record = _record(request, request_id, job.job_id, planned, blob, client_id, caller.name)
+        if not self._requests.accept(record, job, caller, rerun=overwrite):
+            return self.submit(request, caller)  # another caller was first: answer from what he wrote
         self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
 
@@ -83,6 +99,17 @@ class PlatformService:
             collection = options.collection_id or naming.collection_id(request.dataset_id)
             if self._catalog.collection(collection) is None:
                 raise missing_collection(collection)
+
+    def _client_of(self, request: SubmitRequest, caller: Principal) -> str:
+        """Whose request it is. Raises Forbidden when a partner names another client than its own."""
+        if caller.may():
+            return request.client_id or self._primary_client
+        if request.client_id not in (None, caller.client_id):
+            raise Forbidden(
+                f"{caller.name} works for client {caller.client_id!r}, not for {request.client_id!r}.",
+                hint="Leave client_id out.",
+            )
+        return caller.client_id
 
     def _check_size(self, blob: StoredBlob, data_type: DataType) -> None:
         limit = self._limits.vector_mb
@@ -119,14 +146,20 @@ class PlatformService:
 
 
 def _record(
-    request: SubmitRequest, request_id: str, job_id: str, planned: PlannedJob, blob: StoredBlob, submitted_by: str
+    request: SubmitRequest,
+    request_id: str,
+    job_id: str,
+    planned: PlannedJob,
+    blob: StoredBlob,
+    client_id: str,
+    submitted_by: str,
 ) -> ApiRequest:
     return ApiRequest(
         request_id=request_id,
         dataset_id=request.dataset_id,
         resource_id=request.resource_id,
         version_id=request.version_id,
-        client_id=request.client_id,
+        client_id=client_id,
         operation=request.operation.value,
         data_type=planned.data_type,
         job_id=job_id,

@@ -259,7 +259,7 @@ def test_a_request_for_work_that_somebody_else_asked_for_first_makes_it_visible(
     with psycopg.connect(api.db) as conn:
         conn.execute(
             "INSERT INTO app.api_requests (request_id, dataset_id, resource_id, version_id, data_type, job_id,"
-            " source_container, source_path, request, submitted_by) VALUES (%s, 'd', 'r', 'v', 'raster', %s,"
+            " source_container, source_path, request, client_id) VALUES (%s, 'd', 'r', 'v', 'raster', %s,"
             " 'bronze-rasters', 'a.tif', '{}', 'bob')",
             ("0" * 32, job),
         )

@@ -41,6 +41,7 @@ TABLE = {
     "POST /api/admin/dead-letters/{id}/discard": ADMIN,
     "POST /api/admin/dead-letters/redrive": ADMIN,
     "POST /api/admin/dead-letters/discard": ADMIN,
+    "GET /api/admin/audit": ADMIN,
     "GET /api/approvals": REVIEWER,
     "GET /api/approvals/{approval_id}": REVIEWER,
     "POST /api/approvals/{approval_id}/approve": REVIEWER,

@@ -14,17 +14,19 @@ from pydantic import JsonValue, SecretStr
 import config
 from composition import Runtime
 from config import AppSettings, DatabaseSettings, Settings
+from core.contracts.principals import Principal
 from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.store import Claimed, Finished
+from core.models.access import Role
 from core.models.events import JobEvent
 from infrastructure.postgres.job_store import PostgresJobStore
 from jobs.registry import JOBS
 from services.registry import HANDLERS
 from tests.support import probe
 from triggers.http.app import create_app
-from triggers.http.auth import KeyRing, Principal, Role
+from triggers.http.auth import KeyRing
 
 CALLERS = {
     "ann": frozenset({Role.PARTNER}),
@@ -44,7 +46,7 @@ class ProbedRuntime(Runtime):
 
     @property
     def keys(self) -> KeyRing:  # type: ignore[override]
-        return KeyRing({name: Principal(name, roles) for name, roles in CALLERS.items()})
+        return KeyRing({n: Principal(n, roles, client_id=n, credential=f"key {n}") for n, roles in CALLERS.items()})
 
     def worker(self, name: str, *, lease: float = 60.0, backoff: float = 0.0) -> CoreMachine:
         """Another worker's view of the machine."""

@@ -93,6 +93,15 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "stac_item_id": "d-r-v1",
         "stac_collection_id": "d",
     },
+    "app.audit_log": {
+        "actor": "ada",
+        "client_id": "ada",
+        "credential": "local",
+        "action": "job.cancel",
+        "object_type": "job",
+        "object_id": JOB_ID,
+        "details": Jsonb({}),
+    },
     "app.cog_metadata": {
         "cog_id": "d-r-v1",
         "container": "silver-cogs",

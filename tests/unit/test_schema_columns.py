@@ -116,6 +116,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.janitor_runs",
         "app.api_requests",
         "app.dataset_approvals",
+        "app.audit_log",
         "app.cog_metadata",
         "app.vector_etl_tracking",
         "geo.table_catalog",

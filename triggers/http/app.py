@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from triggers.http import (
     approvals,
+    audit,
     dead_letters,
     deletion,
     deprecated,
@@ -38,6 +39,7 @@ _MODULES = (
     deletion,
     dead_letters,
     approvals,
+    audit,
     health,
     deprecated,
 )

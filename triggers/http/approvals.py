@@ -7,11 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from core.contracts.principals import Principal
+from core.models.access import Role
 from core.models.approvals import DatasetApproval
 from core.models.platform import AccessLevel
 from core.states import ApprovalStatus
 from triggers.http.access import TheRuntime
-from triggers.http.auth import Principal, Role, require
+from triggers.http.auth import require
 
 router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 Reviewer = Annotated[Principal, Depends(require(Role.REVIEWER))]

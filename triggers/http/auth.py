@@ -5,34 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
+from core.contracts.principals import Principal
 from core.errors import Forbidden, Unauthenticated
-
-
-class Role(StrEnum):
-    """What a caller may do."""
-
-    PARTNER = "partner"  #: submit, and see its own
-    REVIEWER = "reviewer"  #: approve and reject
-    ADMIN = "admin"  #: everything
-
-
-@dataclass(frozen=True)
-class Principal:
-    """A caller whose credential was checked."""
-
-    name: str
-    roles: frozenset[Role]
-
-    def may(self, *roles: Role) -> bool:
-        """True for an admin and for any of the roles."""
-        return Role.ADMIN in self.roles or bool(self.roles & set(roles))
+from core.models.access import Role
 
 
 class KeyRing:
@@ -58,7 +39,12 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API 
 def principal(request: Request, key: Annotated[str | None, Depends(_header)]) -> Principal | None:
     """The caller, or None for the public."""
     ring: KeyRing = request.app.state.get_runtime().keys
-    return ring.identify(key)
+    found = ring.identify(key)
+    return found and replace(
+        found,
+        address=request.client.host if request.client else None,
+        request_id=getattr(request.state, "request_id", None),
+    )
 
 
 def require(*roles: Role) -> Callable[[Principal | None], Principal]:

@@ -186,13 +186,13 @@ def edit(number: Number, runtime: TheRuntime, caller: Admin, body: Edit) -> Lett
     """Change what runs again. The task type's own model checks it; a refusal names the field."""
     letter = runtime.dead_letters.get(number)
     payload = mended(runtime.machine.registry, letter, body.parameters)
-    return LetterAnswer(dead_letter=runtime.dead_letters.edit(letter, payload, caller.name))
+    return LetterAnswer(dead_letter=runtime.dead_letters.edit(letter, payload, caller))
 
 
 @router.post("/redrive", status_code=202)
 def redrive_all(runtime: TheRuntime, caller: Admin, body: Which) -> BulkAnswer:
     """Run the open letters of a fingerprint, or all, again; at most 1,000 a call."""
-    counts = runtime.dead_letters.redrive_all(body.filter(), caller.name, _MOST)
+    counts = runtime.dead_letters.redrive_all(body.filter(), caller, _MOST)
     runtime.machine.announce()
     return BulkAnswer(**counts)
 
@@ -200,14 +200,14 @@ def redrive_all(runtime: TheRuntime, caller: Admin, body: Which) -> BulkAnswer:
 @router.post("/discard")
 def discard_all(runtime: TheRuntime, caller: Admin, body: WhichToDiscard) -> BulkAnswer:
     """Let the open letters of a fingerprint, or all, go; at most 1,000 a call."""
-    count = runtime.dead_letters.discard_all(body.filter(), caller.name, body.reason, _MOST)
+    count = runtime.dead_letters.discard_all(body.filter(), caller, body.reason, _MOST)
     return BulkAnswer(discarded=count)
 
 
 @router.post("/{id}/redrive", status_code=202)
 def redrive(number: Number, runtime: TheRuntime, caller: Admin) -> LetterAnswer:
     """Run it again. A task takes its job's other failures along: the job gets one new run."""
-    letter = runtime.dead_letters.redrive(number, caller.name)
+    letter = runtime.dead_letters.redrive(number, caller)
     runtime.machine.announce()
     return LetterAnswer(dead_letter=letter)
 
@@ -215,4 +215,4 @@ def redrive(number: Number, runtime: TheRuntime, caller: Admin) -> LetterAnswer:
 @router.post("/{id}/discard")
 def discard(number: Number, runtime: TheRuntime, caller: Admin, body: Discard) -> LetterAnswer:
     """Let it go, with the reason. Its job stays as it ended."""
-    return LetterAnswer(dead_letter=runtime.dead_letters.discard(number, caller.name, body.reason))
+    return LetterAnswer(dead_letter=runtime.dead_letters.discard(number, caller, body.reason))

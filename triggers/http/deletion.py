@@ -9,12 +9,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from composition import Runtime
 from core.contracts.cleanup import Artifacts, Rows
+from core.contracts.principals import Principal
 from core.errors import InvalidRequest, StorageUnavailable
 from core.states import terminal_job_statuses
 from infrastructure.postgres.job_views import JobView
 from services.jobs.cleanup import Deleted, delete_blobs
 from triggers.http.access import TheRuntime
-from triggers.http.auth import Principal
 from triggers.http.scope import OwnJob, Partner
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -83,7 +83,7 @@ def resubmit(
         run, message = job.run, f"Nothing was changed. {_obstacles(job, summary)}"
     else:
         summary = _cleared(runtime, job, caller, force=asked.force) if asked.delete_artifacts else CleanupSummary()
-        run = runtime.operations.run_again(job, again, caller.name, force=asked.force).run
+        run = runtime.operations.run_again(job, again, caller, force=asked.force).run
         runtime.machine.announce()
         message = f"Run {run} does all of it again; run {job.run} is kept as history."
     return ResubmitAnswer(
@@ -118,7 +118,7 @@ def delete(
         raise InvalidRequest("confirm: deleting a job takes confirm=yes.", hint="dry_run=true shows what would go.")
     else:
         summary = _cleared(runtime, job, caller, force=force) if artifacts_too else CleanupSummary()
-        rows = runtime.operations.delete(job, caller.name, force=force)
+        rows = runtime.operations.delete(job, caller, force=force)
         summary = summary.model_copy(update=_gone(rows))
         message = f"Job {job.job_id} is deleted, by {caller.name}."
         runtime.log.info("job_deleted", job_id=job.job_id, by=caller.name, **summary.model_dump())
@@ -129,7 +129,7 @@ def delete(
 
 def _cleared(runtime: Runtime, job: JobView, caller: Principal, *, force: bool) -> CleanupSummary:
     """Delete what the job made. Raises StorageUnavailable when files stay; its history then says which."""
-    removed = runtime.artifacts.remove(job, caller.name, force=force, unpublish=force and caller.may())
+    removed = runtime.artifacts.remove(job, caller, force=force, unpublish=force and caller.may())
     deleted = delete_blobs(runtime.storage, removed)
     if deleted.errors:
         raise StorageUnavailable(

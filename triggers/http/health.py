@@ -11,10 +11,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from composition import Runtime
+from core.contracts.principals import Principal
 from core.contracts.storage import BlobName
 from core.errors import ContractViolation, GeomachineError, SourceNotFound
+from core.models.access import Role
 from triggers.http.access import TheRuntime
-from triggers.http.auth import Principal, Role, require
+from triggers.http.auth import require
 
 router = APIRouter(prefix="/api", tags=["health"])
 Probe = Callable[[], dict[str, object]]

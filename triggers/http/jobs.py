@@ -14,7 +14,7 @@ from triggers.http import views
 from triggers.http.access import TheRuntime
 from triggers.http.history import StageNumber
 from triggers.http.paging import Cursor, Limit, Word, cursor, position
-from triggers.http.scope import Admin, Partner, TheJob, sees_everything, standing
+from triggers.http.scope import Admin, Partner, TheJob, standing
 from triggers.http.timeline import task_cursor, task_position
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -33,21 +33,23 @@ def submit(
     parameters: Annotated[dict[str, JsonValue] | None, Body()] = None,
 ) -> dict[str, object]:
     """Run a job. The same parameters are the same job: a finished one answers its result, a failed one runs again."""
-    made = runtime.machine.submit(job_type, parameters or {}, submitted_by=caller.name)
-    job = runtime.jobs.job(made.job_id)
-    if made.accepted.created:
-        state = "created" if made.accepted.run == 1 else "resubmitted"
+    asked = runtime.machine.prepare(job_type, parameters or {}, submitted_by=caller.client_id)
+    accepted = runtime.operations.submit(asked, caller)
+    runtime.machine.announce()
+    job = runtime.jobs.job(asked.job_id)
+    if accepted.created:
+        state = "created" if accepted.run == 1 else "resubmitted"
     else:
         response.status_code = 200
         state = "already_completed" if job.status is JobStatus.COMPLETED else job.status.value
     return {
         "success": True,
         "status": state,
-        "job_id": made.job_id,
+        "job_id": asked.job_id,
         "job_type": job_type,
-        "run": made.accepted.run,
+        "run": accepted.run,
         "job_status": job.status.value,
-        "idempotent": not made.accepted.created,
+        "idempotent": not accepted.created,
         "parameters": job.parameters,
         "result_data": job.result,
         "created_at": job.created_at,
@@ -118,11 +120,11 @@ def jobs(
     created_before: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
     q: Annotated[str | None, Query(pattern="^[0-9a-f]{1,64}$", description="How the job_id begins.")] = None,
 ) -> JobPage:
-    """Jobs in their newest run, newest first, a page at a time. A partner's list holds what he submitted."""
-    if not sees_everything(caller):
-        if submitted_by not in (None, caller.name):
+    """Jobs in their newest run, newest first, a page at a time. A partner's list holds what its client submitted."""
+    if not caller.sees_everything:
+        if submitted_by not in (None, caller.client_id):
             return JobPage(count=0, jobs=[], next_cursor=None)
-        submitted_by = caller.name
+        submitted_by = caller.client_id
     found = position(_JOBS, after, 2)
     before = (_EPOCH + timedelta(microseconds=found[0] % _AGES), found[1]) if found else None
     wanted = JobFilter(status, job_type, submitted_by, created_after, created_before, q, before)

@@ -46,7 +46,7 @@ class RetryAnswer(JobAnswer):
 @router.post("/{job_id}/cancel")
 def cancel(job: OwnJob, runtime: TheRuntime, caller: Partner, body: Cancel | None = None) -> JobAnswer:
     """Stop a job: nothing more of it is claimed, and running handlers are told to stop. 409 when it has ended."""
-    if not runtime.operations.cancel(job, caller.name, (body or Cancel()).reason):
+    if not runtime.operations.cancel(job, caller, (body or Cancel()).reason):
         ended = runtime.jobs.job(job.job_id, job.run)
         raise Conflict(
             f"Job {job.job_id} is {ended.status.value} already.", hint="Only a job that goes on can be cancelled."
@@ -66,7 +66,7 @@ def cancel_task(
     body: Cancel | None = None,
 ) -> JobAnswer:
     """Stop one task. Its job fails, or goes on without it, as its type says. 409 when the task has ended."""
-    runtime.operations.cancel_task(job, stage, index, caller.name, (body or Cancel()).reason)
+    runtime.operations.cancel_task(job, stage, index, caller, (body or Cancel()).reason)
     runtime.machine.announce()
     now = runtime.jobs.job(job.job_id, job.run)
     return JobAnswer(
@@ -80,7 +80,7 @@ def cancel_task(
 @router.post("/{job_id}/retry", status_code=202)
 def retry(job: OwnJob, runtime: TheRuntime, caller: Partner) -> RetryAnswer:
     """Run again only what did not succeed, as a new run that keeps what did. 409 when there is nothing to retry."""
-    made = runtime.operations.retry(job, caller.name)
+    made = runtime.operations.retry(job, caller)
     if made is None:
         now = runtime.jobs.job(job.job_id)
         raise Conflict(

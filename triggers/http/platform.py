@@ -9,15 +9,15 @@ from pydantic import BaseModel
 
 from composition import Runtime
 from core.contracts.platform import AddToCollection, SubmitRequest
+from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest
 from core.errors import NotFound
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime
-from triggers.http.auth import Principal
 from triggers.http.paging import Word
-from triggers.http.scope import Partner, sees_everything, standing
+from triggers.http.scope import Partner, standing
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
 
@@ -56,7 +56,7 @@ def add_to_collection(
 def _submitted(
     request: SubmitRequest, runtime: Runtime, base: str, caller: Principal, response: Response
 ) -> SubmitAnswer:
-    accepted = runtime.platform.submit(request, submitted_by=caller.name)
+    accepted = runtime.platform.submit(request, caller)
     if not accepted.created:
         response.status_code = 200
     return SubmitAnswer(
@@ -76,7 +76,7 @@ def _submitted(
 def status(id: str, runtime: TheRuntime, base: BaseUrl, caller: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
     """How a request is; the id is a request_id or a job_id."""
     known = (runtime.requests.find(id) or runtime.requests.find_by_job(id)) if "\0" not in id else None
-    if known is None or not (sees_everything(caller) or known.request.submitted_by == caller.name):
+    if known is None or not (caller.sees_everything or known.request.client_id == caller.client_id):
         raise NotFound(f"No Platform request found for ID: {id}", hint="ID can be either a request_id or job_id")
     job = runtime.jobs.job(known.request.job_id)
     stages = runtime.jobs.stages(job)
@@ -111,7 +111,7 @@ def statuses(
     dataset_id: Word | None = None,
 ) -> dict[str, object]:
     """The newest requests; a partner's own."""
-    owner = None if sees_everything(caller) else caller.name
+    owner = None if caller.sees_everything else caller.client_id
     found = [_request(known) for known in runtime.requests.newest(limit, dataset_id, owner)]
     return {"success": True, "count": len(found), "requests": found}
 

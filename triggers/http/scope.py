@@ -9,13 +9,15 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from composition import Runtime
+from core.contracts.principals import Principal
 from core.contracts.situations import Situation, StageProgress
 from core.errors import Forbidden, NotFound
+from core.models.access import Role
 from core.states import terminal_job_statuses
 from infrastructure.postgres.job_views import JobView, StageView
 from services.jobs.situation import situation
 from triggers.http.access import TheRuntime
-from triggers.http.auth import Principal, Role, require
+from triggers.http.auth import require
 
 _JOB_ID = re.compile("[0-9a-f]{64}")
 Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
@@ -23,20 +25,19 @@ Admin = Annotated[Principal, Depends(require())]
 Run = Annotated[int | None, Query(ge=1, description="Which time the work was processed; the newest without it.")]
 
 
-def sees_everything(caller: Principal) -> bool:
-    """A partner sees what he submitted; everybody else sees all."""
-    return caller.may(Role.REVIEWER)
-
-
 def visible_job(runtime: Runtime, job_id: str, caller: Principal, run: int | None = None) -> JobView:
     """The job, if the caller may see it. Raises NotFound, also for a job of somebody else."""
     if not _JOB_ID.fullmatch(job_id):
         raise NotFound(f"There is no job {job_id[:100]!r}.", hint="A job_id has 64 hex digits.")
     job = runtime.jobs.job(job_id, run)
-    mine = job.submitted_by == caller.name or sees_everything(caller)
-    if not mine and not runtime.jobs.asked_for(job_id, caller.name):
+    if not (caller.sees_everything or is_own(runtime, job, caller)):
         raise NotFound(f"There is no job {job_id!r}.")
     return job
+
+
+def is_own(runtime: Runtime, job: JobView, caller: Principal) -> bool:
+    """True for a job of the caller's client, or one that carries out a request of it, whoever asked for it first."""
+    return job.submitted_by == caller.client_id or runtime.jobs.asked_for(job.job_id, caller.client_id)
 
 
 def the_job(job_id: str, runtime: TheRuntime, caller: Partner, run: Run = None) -> JobView:
@@ -47,7 +48,7 @@ def the_job(job_id: str, runtime: TheRuntime, caller: Partner, run: Run = None) 
 def own_job(job_id: str, runtime: TheRuntime, caller: Partner) -> JobView:
     """The newest run of the job of the path, for those who may act on it: who submitted it, and admins."""
     job = visible_job(runtime, job_id, caller)
-    if caller.may() or job.submitted_by == caller.name or runtime.jobs.asked_for(job_id, caller.name):
+    if caller.may() or is_own(runtime, job, caller):
         return job
     raise Forbidden(f"Job {job_id} is not {caller.name}'s.", hint="Its submitter or an admin may do this.")
 

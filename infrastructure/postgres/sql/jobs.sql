@@ -10,8 +10,8 @@ WHERE job_id = %(job_id)s AND CASE WHEN %(run)s::int IS NULL THEN superseded_at 
 SELECT status FROM app.jobs WHERE job_key = %(job_key)s
 
 -- name: asked_for
--- Whether a caller submitted a request that this job carries out.
-SELECT EXISTS (SELECT FROM app.api_requests WHERE job_id = %(job_id)s AND submitted_by = %(caller)s)
+-- Whether a client has a request that this job carries out.
+SELECT EXISTS (SELECT FROM app.api_requests WHERE job_id = %(job_id)s AND client_id = %(client_id)s)
 
 -- name: runs
 -- Every run of a piece of work, newest first.

@@ -15,11 +15,11 @@ FROM app.api_requests r JOIN app.jobs j ON j.job_id = r.job_id AND j.superseded_
 WHERE r.job_id = %(id)s ORDER BY r.created_at DESC LIMIT 1
 
 -- name: list_requests
--- The newest requests, of one dataset and one caller if asked.
+-- The newest requests, of one dataset and one client if asked.
 SELECT r.*, j.job_type, j.status AS job_status
 FROM app.api_requests r JOIN app.jobs j ON j.job_id = r.job_id AND j.superseded_at IS NULL
 WHERE (%(dataset_id)s::text IS NULL OR r.dataset_id = %(dataset_id)s)
-    AND (%(submitted_by)s::text IS NULL OR r.submitted_by = %(submitted_by)s)
+    AND (%(client_id)s::text IS NULL OR r.client_id = %(client_id)s)
 ORDER BY r.created_at DESC, r.request_id LIMIT %(limit)s
 
 -- name: save_request
