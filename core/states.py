@@ -45,6 +45,7 @@ class ApprovalStatus(StrEnum):
     APPROVED = "approved"  #: published
     REJECTED = "rejected"  #: refused with a reason
     REVOKED = "revoked"  #: was published, is no longer
+    SUPERSEDED = "superseded"  #: a newer revision is reviewed, or published, in its place
 
 
 class FailurePolicy(StrEnum):
@@ -91,10 +92,11 @@ TASK_TRANSITIONS: Mapping[TaskStatus, frozenset[TaskStatus]] = {
 }
 
 APPROVAL_TRANSITIONS: Mapping[ApprovalStatus, frozenset[ApprovalStatus]] = {
-    ApprovalStatus.PENDING: frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED}),
-    ApprovalStatus.REJECTED: frozenset({ApprovalStatus.PENDING}),
-    ApprovalStatus.APPROVED: frozenset({ApprovalStatus.REVOKED}),
+    ApprovalStatus.PENDING: frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.SUPERSEDED}),
+    ApprovalStatus.REJECTED: frozenset({ApprovalStatus.PENDING, ApprovalStatus.SUPERSEDED}),
+    ApprovalStatus.APPROVED: frozenset({ApprovalStatus.REVOKED, ApprovalStatus.SUPERSEDED}),
     ApprovalStatus.REVOKED: frozenset(),
+    ApprovalStatus.SUPERSEDED: frozenset(),
 }
 
 

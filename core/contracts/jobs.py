@@ -91,10 +91,21 @@ class StacReference(Contract):
 
 
 class JobResult(Contract):
-    """Base of every job result."""
+    """Base of every job result.
+
+    `stac` is the item partners are told of; `stac_items` are others that the same decision publishes, such as the items
+    of a collection or the further tables of a file. May name `stac` again.
+    """
 
     job_type: str
     stac: StacReference | None = None
+    stac_items: tuple[StacReference, ...] = ()
+
+    @property
+    def reviewed(self) -> tuple[StacReference, ...]:
+        """Every item that is to be reviewed, each once, the one partners are told of first."""
+        first = (self.stac,) if self.stac else ()
+        return tuple(dict.fromkeys((*first, *self.stac_items)))
 
 
 @dataclass(frozen=True)

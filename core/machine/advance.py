@@ -81,9 +81,11 @@ def _stage(job: AnyJob, number: int, specs: Iterable[TaskSpec]) -> NewStage:
 
 
 def _approval(result: BaseModel, parameters: BaseModel) -> ApprovalRequest | None:
-    if not isinstance(result, JobResult) or result.stac is None:
+    if not isinstance(result, JobResult) or not result.reviewed:
         return None
     level = getattr(parameters, "access_level", None)
     if level is None:
-        raise ContractViolation(f"Job {result.job_type} publishes {result.stac.item_id} without an access_level.")
-    return ApprovalRequest(result.stac.collection_id, result.stac.item_id, str(level))
+        raise ContractViolation(
+            f"Job {result.job_type} publishes {result.reviewed[0].item_id} without an access_level."
+        )
+    return ApprovalRequest([(item.collection_id, item.item_id) for item in result.reviewed], str(level))

@@ -126,10 +126,9 @@ class SideEffect:
 
 @dataclass(frozen=True)
 class ApprovalRequest:
-    """The STAC item a finished job wants reviewed."""
+    """The STAC items, as (collection, item), that a finished job wants published by one decision."""
 
-    collection_id: str
-    item_id: str
+    items: Sequence[tuple[str, str]]
     classification: str
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.types import TypeEngine
 
 from core.errors import ContractViolation
-from core.models.approvals import DatasetApproval
+from core.models.approvals import ApprovalItem, DatasetApproval
 from core.models.audit import AuditEntry
 from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
 from core.models.dead_letters import DeadLetter
@@ -39,6 +39,7 @@ RECORDS: tuple[type[Record], ...] = (
     JanitorRun,
     ApiRequest,
     DatasetApproval,
+    ApprovalItem,
     AuditEntry,
     CogMetadata,
     GeoTableCatalog,

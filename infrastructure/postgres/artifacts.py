@@ -54,7 +54,7 @@ class PostgresArtifacts:
                 )
             for item in found.items:
                 values = {"collection_id": item.collection_id, "item_id": item.item_id, "by": by.name}
-                for name in ("delete_item", "revoke_approvals", "drop_reviews_of_item"):
+                for name in ("delete_item", "withdraw_item"):
                     conn.execute(_SQL[name], values)
             conn.execute(_SQL["delete_cogs"], {"job_id": job.job_id})
             for table in found.tables:

@@ -299,8 +299,7 @@ def _step(step: NextStep) -> dict[str, object]:
             return {**row, **_stage(stage), "tasks": len(stage.keys)}
         case JobOutcome(result, approval):
             asked = {
-                "collection_id": approval and approval.collection_id,
-                "item_id": approval and approval.item_id,
+                "items": approval and list(approval.items),
                 "classification": approval and approval.classification,
             }
             return {**row, **asked, "result": result}

@@ -179,11 +179,12 @@ def test_without_artifacts_only_the_rows_go(api: Api, shelf: Catalogue) -> None:
 def test_what_the_public_sees_is_not_deleted_but_by_an_admin_with_force(api: Api, shelf: Catalogue) -> None:
     job = made_by_a_job(api, shelf, published=True)
     api.query(
-        "INSERT INTO app.dataset_approvals"
-        " (approval_id, job_id, job_key, job_type, status, stac_collection_id, stac_item_id,"
+        "WITH made AS (INSERT INTO app.dataset_approvals"
+        " (approval_id, job_id, job_key, job_type, status, subject, revision, stac_collection_id, stac_item_id,"
         " reviewer, reviewed_at)"
-        " SELECT 'apr-' || repeat('0', 32), job_id, job_key, job_type, 'approved', 'relief', 'hills',"
-        " 'rita', now() FROM app.jobs"
+        " SELECT 'apr-' || repeat('0', 32), job_id, job_key, job_type, 'approved', 'hills', 1, 'relief', 'hills',"
+        " 'rita', now() FROM app.jobs RETURNING approval_id)"
+        " INSERT INTO app.approval_items SELECT approval_id, 'relief', 'hills', 'published' FROM made"
     )
     before = left(api)
     for by, query in (("ann", {}), ("ann", {"force": True}), ("ada", {})):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from core.schema.metadata import build_metadata
-from tests.support.schema_rows import OTHER_JOB_ID, ROWS, insert, insert_parents
+from tests.support.schema_rows import ROWS, insert, insert_parents
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 EARLIER = NOW - timedelta(days=1)
@@ -92,6 +92,14 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
         "app.dataset_approvals",
         {**APPROVED, "status": "revoked", "revoked_at": NOW, "revoked_by": "r@example.org"},
     ),
+    "ck_dataset_approvals_revision": ("app.dataset_approvals", {"revision": 0}),
+    "ck_dataset_approvals_item_count": ("app.dataset_approvals", {"item_count": 0}),
+    "ck_dataset_approvals_superseded_by_another": (
+        "app.dataset_approvals",
+        {"status": "superseded"},
+    ),
+    "ck_dataset_approvals_only_public_leaves": ("app.dataset_approvals", {"adf_run_id": "1"}),
+    "ck_approval_items_approval_id": ("app.approval_items", {"approval_id": "x"}),
     "ck_cog_metadata_width": ("app.cog_metadata", {"width": 0}),
     "ck_cog_metadata_height": ("app.cog_metadata", {"height": 0}),
     "ck_cog_metadata_band_count": ("app.cog_metadata", {"band_count": 0}),
@@ -159,6 +167,7 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
             **ROWS["app.dataset_approvals"],
             **facts,
             "approval_id": f"apr-{number:032x}",
+            "subject": str(number),
             "stac_item_id": str(number),
         }
         assert insert(conn, "app.dataset_approvals", row) == 1
@@ -173,7 +182,9 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
         ("app.queue", {}),
         ("app.outbox", {}),
         ("app.api_requests", {"request_id": "0" * 32}),
-        ("app.dataset_approvals", {"approval_id": "apr-" + "0" * 32}),
+        ("app.dataset_approvals", {"approval_id": "apr-" + "0" * 32, "subject": "other"}),
+        ("app.dataset_approvals", {"approval_id": "apr-" + "0" * 32, "stac_item_id": "other"}),
+        ("app.approval_items", {}),
         ("app.cog_metadata", {"cog_id": "other"}),
         ("app.vector_etl_tracking", {}),
         ("geo.table_catalog", {}),
@@ -193,14 +204,19 @@ def test_a_new_run_may_follow_a_superseded_one(conn: psycopg.Connection) -> None
     assert insert(conn, "app.jobs", {**ROWS["app.jobs"], "run": 2}) == 1
 
 
-def test_only_one_approval_of_an_item_is_pending_whichever_job_made_it(conn: psycopg.Connection) -> None:
-    insert(conn, "app.jobs", ROWS["app.jobs"])
+@pytest.mark.parametrize(
+    ("state", "index"), [("open", "ux_approval_items_open"), ("published", "ux_approval_items_published")]
+)
+def test_only_one_approval_decides_on_an_item_and_only_one_publishes_it(
+    conn: psycopg.Connection, state: str, index: str
+) -> None:
     insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
-    other = {"approval_id": "apr-" + "0" * 32, "job_key": 2, "job_id": OTHER_JOB_ID}
+    insert(conn, "app.approval_items", {**ROWS["app.approval_items"], "state": state})
+    other = {**ROWS["app.approval_items"], "approval_id": ROWS["app.dataset_approvals"]["approval_id"]}
     with pytest.raises(psycopg.errors.UniqueViolation) as refused, conn.transaction():
-        insert(conn, "app.dataset_approvals", {**ROWS["app.dataset_approvals"], **other})
-    assert refused.value.diag.constraint_name == "ux_dataset_approvals_item_pending"
-    insert(conn, "app.dataset_approvals", {**ROWS["app.dataset_approvals"], **other, **APPROVED})
+        insert(conn, "app.approval_items", {**other, "state": state})
+    assert refused.value.diag.constraint_name == index
+    assert insert(conn, "app.approval_items", {**other, "state": "taken_over"}) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,6 +227,7 @@ def test_only_one_approval_of_an_item_is_pending_whichever_job_made_it(conn: psy
         ("app.job_events", {"job_key": 99}),
         ("app.dead_letters", {"job_key": 99}),
         ("app.dataset_approvals", {"job_key": 99}),
+        ("app.approval_items", {"approval_id": "apr-" + "0" * 32}),
         ("app.vector_etl_tracking", {"table_name": "absent"}),
     ],
 )
@@ -232,7 +249,7 @@ def test_deleting_a_job_deletes_its_stages_tasks_and_events(conn: psycopg.Connec
 def test_an_approval_outlives_the_job_it_was_made_on(conn: psycopg.Connection) -> None:
     insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
     conn.execute("DELETE FROM app.jobs WHERE job_key = 1")
-    assert conn.execute("SELECT job_key FROM app.dataset_approvals").fetchall() == [(None,)]
+    assert conn.execute("SELECT DISTINCT job_key FROM app.dataset_approvals").fetchall() == [(None,)]
 
 
 def test_dropping_a_catalogue_row_drops_the_history_of_its_runs(conn: psycopg.Connection) -> None:

@@ -45,6 +45,7 @@ def facts(table: str, status: str) -> dict[str, object]:
             "revoked_at": NOW,
             "revoked_by": "r",
             "revocation_reason": "x",
+            "superseded_by": "apr-" + "0" * 32,
         }
     row: dict[str, object] = {"status": status, "finished_at": None if status in UNFINISHED else NOW}
     if table == "app.stages":

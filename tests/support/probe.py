@@ -29,6 +29,10 @@ class ProbeParameters(Contract):
     behaviour: str = "done"
     behaviours: dict[str, str] = Field(default_factory=dict)
     publish: bool = False
+    further_items: tuple[str, ...] = ()
+    dataset_id: str | None = None
+    resource_id: str | None = None
+    version_id: str | None = None
     break_finalize: bool = False
     access_level: AccessLevel = AccessLevel.OUO
 
@@ -75,8 +79,9 @@ def probe_job(
             raise ZeroDivisionError("finalize was told to break")
         keys = tuple(tuple(sorted(results.of(task, name))) for name in names)
         stac = StacReference(collection_id="c", item_id=parameters.name) if parameters.publish else None
+        further = tuple(StacReference(collection_id="c", item_id=item) for item in parameters.further_items)
         failed = {f"{name}/{key}": f.code for name in names for key, f in results.failed(name).items()}
-        return ProbeResult(job_type=job_name, keys=keys, stac=stac, failed=failed)
+        return ProbeResult(job_type=job_name, keys=keys, stac=stac, stac_items=further, failed=failed)
 
     stages = tuple(Stage(name, task, _planner(i), Parallelism.SINGLE) for i, name in enumerate(names))
     return Job(job_name, "For tests.", ProbeParameters, ProbeResult, stages, finalize, policy)

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 JOB_ID = "ab" * 32
 OTHER_JOB_ID = "cd" * 32
 
-#: Rows that other rows refer to; job 1 with stage 1, and the catalogue row `roads`.
+#: Rows that other rows refer to; job 1 with stage 1, the catalogue row `roads` and a review.
 PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
     ("app.jobs", {"job_id": JOB_ID, "job_type": "hello_world", "parameters": Jsonb({})}),
     (
@@ -29,6 +29,19 @@ PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
         },
     ),
     ("geo.table_catalog", {"table_name": "roads"}),
+    (
+        "app.dataset_approvals",
+        {
+            "approval_id": "apr-" + "ab" * 16,
+            "job_id": JOB_ID,
+            "job_key": 1,
+            "job_type": "hello_world",
+            "subject": "parent",
+            "revision": 1,
+            "stac_item_id": "parent",
+            "stac_collection_id": "d",
+        },
+    ),
 )
 
 ROWS: Mapping[str, Mapping[str, object]] = {
@@ -90,6 +103,8 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "job_id": JOB_ID,
         "job_key": 1,
         "job_type": "process_raster_v2",
+        "subject": "d|r|v1",
+        "revision": 1,
         "stac_item_id": "d-r-v1",
         "stac_collection_id": "d",
     },
@@ -101,6 +116,11 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "object_type": "job",
         "object_id": JOB_ID,
         "details": Jsonb({}),
+    },
+    "app.approval_items": {
+        "approval_id": "apr-" + "ab" * 16,
+        "stac_collection_id": "d",
+        "stac_item_id": "d-r-v1",
     },
     "app.cog_metadata": {
         "cog_id": "d-r-v1",

@@ -90,7 +90,7 @@ def test_enum_types_are_named_in_snake_case() -> None:
 def test_declared_enums_carry_the_members_in_order() -> None:
     enums = declared_enums()
     assert enums["data_type"] == ("raster", "vector", "pointcloud", "mesh_3d", "tabular")
-    assert enums["approval_status"] == ("pending", "approved", "rejected", "revoked")
+    assert enums["approval_status"] == ("pending", "approved", "rejected", "revoked", "superseded")
     assert enums["etl_status"] == ("pending", "processing", "completed", "failed", "superseded")
 
 
@@ -117,6 +117,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.api_requests",
         "app.dataset_approvals",
         "app.audit_log",
+        "app.approval_items",
         "app.cog_metadata",
         "app.vector_etl_tracking",
         "geo.table_catalog",

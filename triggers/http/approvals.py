@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from core.contracts.principals import Principal
 from core.models.access import Role
-from core.models.approvals import DatasetApproval
+from core.models.approvals import DatasetApproval, ReviewedItemState
 from core.models.platform import AccessLevel
 from core.states import ApprovalStatus
 from triggers.http.access import TheRuntime
@@ -37,6 +37,20 @@ class Reject(BaseModel):
 
     reviewer: Name | None = None
     reason: Prose
+
+
+class ItemUnderReview(BaseModel):
+    """One of the items that a decision covers."""
+
+    stac_collection_id: str
+    stac_item_id: str
+    state: ReviewedItemState
+
+
+class ApprovalWithItems(DatasetApproval):
+    """A record and what it covers."""
+
+    items: list[ItemUnderReview]
 
 
 class ApprovalList(BaseModel):
@@ -68,16 +82,21 @@ def listing(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> ApprovalList:
     """Records, newest first."""
-    found = runtime.approvals.list(status=status, classification=classification, limit=limit, offset=offset)
+    found = runtime.approvals.page(status=status, classification=classification, limit=limit, offset=offset)
     return ApprovalList(
         approvals=found, count=len(found), limit=limit, offset=offset, status_counts=runtime.approvals.counts()
     )
 
 
 @router.get("/{approval_id}")
-def one(approval_id: str, runtime: TheRuntime, _: Reviewer) -> DatasetApproval:
-    """One record."""
-    return runtime.approvals.get(approval_id)
+def one(approval_id: str, runtime: TheRuntime, _: Reviewer) -> ApprovalWithItems:
+    """One record and the items it decides on."""
+    record = runtime.approvals.get(approval_id)
+    items = [
+        ItemUnderReview(stac_collection_id=collection, stac_item_id=item, state=state)
+        for collection, item, state in runtime.approvals.items(approval_id)
+    ]
+    return ApprovalWithItems(**dict(record), items=items)
 
 
 @router.post("/{approval_id}/approve")

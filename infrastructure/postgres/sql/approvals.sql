@@ -21,11 +21,23 @@ SELECT * FROM app.dataset_approvals a WHERE a.job_id = %(job_id)s ORDER BY a.cre
 -- The record, held until the transaction ends.
 SELECT * FROM app.dataset_approvals WHERE approval_id = %(approval_id)s FOR UPDATE
 
+-- name: items
+-- What a review covers.
+SELECT stac_collection_id, stac_item_id, state FROM app.approval_items WHERE approval_id = %(approval_id)s ORDER BY 1, 2
+
 -- name: approve
 -- A reviewer accepts what is pending.
 UPDATE app.dataset_approvals SET status = 'approved', reviewer = %(reviewer)s, notes = %(notes)s,
     reviewed_at = clock_timestamp(), updated_at = clock_timestamp()
 WHERE approval_id = %(approval_id)s AND status = 'pending' RETURNING *
+
+-- name: take_over_published
+-- What an earlier review published, this one does now.
+SELECT app.take_over(%(approval_id)s, '{published}')
+
+-- name: items_published
+-- This review shows its items.
+UPDATE app.approval_items SET state = 'published' WHERE approval_id = %(approval_id)s AND state = 'open'
 
 -- name: reject
 -- A reviewer refuses what is pending, with a reason.
@@ -34,6 +46,7 @@ UPDATE app.dataset_approvals SET status = 'rejected', reviewer = %(reviewer)s, r
 WHERE approval_id = %(approval_id)s AND status = 'pending' RETURNING *
 
 -- name: publish_tables
--- Show the tables behind a STAC item.
-UPDATE geo.table_catalog SET published = true, published_at = %(published_at)s, updated_at = clock_timestamp()
+-- Show or hide the tables behind a STAC item.
+UPDATE geo.table_catalog SET published = %(published)s, published_at = CASE WHEN %(published)s THEN %(moment)s::timestamptz END,
+    updated_at = clock_timestamp()
 WHERE stac_collection_id = %(collection_id)s AND stac_item_id = %(item_id)s

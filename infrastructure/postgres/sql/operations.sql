@@ -69,15 +69,9 @@ SELECT (SELECT count(*) FROM app.jobs WHERE job_id = %(job_id)s) AS runs,
     (SELECT count(*) FROM app.api_requests WHERE job_id = %(job_id)s) AS requests,
     (SELECT count(*) FROM app.dataset_approvals WHERE job_id = %(job_id)s AND status = 'pending') AS reviews
 
--- name: revoke_approvals
--- What was published is no longer: the decision on an item that is removed.
-UPDATE app.dataset_approvals SET status = 'revoked', revoked_at = clock_timestamp(), revoked_by = %(by)s,
-    revocation_reason = 'What it published was deleted with its job.', updated_at = clock_timestamp()
-WHERE stac_collection_id = %(collection_id)s AND stac_item_id = %(item_id)s AND status = 'approved'
-
--- name: drop_reviews_of_item
--- Nothing is left to look at.
-DELETE FROM app.dataset_approvals WHERE stac_collection_id = %(collection_id)s AND stac_item_id = %(item_id)s AND status = 'pending'
+-- name: withdraw_item
+-- No review speaks of an item that is removed.
+SELECT app.withdraw_item(%(collection_id)s, %(item_id)s, %(by)s, 'What it published was deleted with its job.')
 
 -- name: delete_item
 -- Remove an item from the catalogue, whichever partition it is in.

@@ -7,24 +7,12 @@ CREATE OR REPLACE FUNCTION app.announce_ends(p_job_keys bigint[]) RETURNS void L
     SELECT pg_notify('geomachine_done', j.job_id) FROM app.jobs j WHERE j.job_key = ANY (p_job_keys);
 $$;
 
--- Open the review of what a job made. A pending review of the same item is taken over: there is one thing to look at.
-CREATE OR REPLACE FUNCTION app.request_approval(p_job_key bigint, p_collection_id text, p_item_id text, p_classification text)
-RETURNS void LANGUAGE sql AS $$
-    INSERT INTO app.dataset_approvals (approval_id, job_id, job_key, job_type, classification, stac_collection_id, stac_item_id)
-    SELECT 'apr-' || replace(gen_random_uuid()::text, '-', ''), j.job_id, j.job_key, j.job_type, p_classification::app.access_level,
-        p_collection_id, p_item_id
-    FROM app.jobs j WHERE j.job_key = p_job_key
-    ON CONFLICT (stac_collection_id, stac_item_id) WHERE status = 'pending' DO UPDATE
-    SET job_id = excluded.job_id, job_key = excluded.job_key, job_type = excluded.job_type,
-        classification = excluded.classification, updated_at = clock_timestamp();
-$$;
-
 -- What becomes of a job whose stage has ended: the next stage, or with a `result` its end.
 DO $$ BEGIN
     IF to_regtype('app.next_step') IS NULL THEN
         CREATE TYPE app.next_step AS (
             queue_id bigint, attempt int, job_key bigint, stage int, name text, task_type text, queue text, heavy boolean,
-            max_failures int, on_failure text, tasks int, result text, collection_id text, item_id text, classification text
+            max_failures int, on_failure text, tasks int, result text, items jsonb, classification text
         );
     END IF;
 END $$;
@@ -52,10 +40,9 @@ BEGIN
     IF coalesce(cardinality(v_keys), 0) < cardinality(p_ends) THEN
         RAISE EXCEPTION 'a job of % has ended and cannot finish again', p_worker;
     END IF;
-    FOREACH e IN ARRAY p_ends LOOP
-        IF e.item_id IS NOT NULL THEN
-            PERFORM app.request_approval(e.job_key, e.collection_id, e.item_id, e.classification);
-        END IF;
+    -- In one order, so that two workers who finish jobs on the same items wait for each other and do not deadlock.
+    FOR e IN SELECT n.* FROM unnest(p_ends) n WHERE n.items IS NOT NULL ORDER BY n.items LOOP
+        PERFORM app.request_approval(e.job_key, e.items, e.classification);
     END LOOP;
     PERFORM app.announce_ends(v_keys);
 END $$;

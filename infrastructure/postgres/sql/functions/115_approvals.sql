@@ -1,0 +1,73 @@
+-- Whose review is it? The dataset version where the job names one, else the first item.
+CREATE OR REPLACE FUNCTION app.approval_subject(p_parameters jsonb, p_items jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(
+        (p_parameters ->> 'dataset_id') || '|' || (p_parameters ->> 'resource_id') || '|' || (p_parameters ->> 'version_id'),
+        (p_items #>> '{0,0}') || '/' || (p_items #>> '{0,1}'));
+$$;
+
+-- Give items to one review: others that hold them in one of these states lose them, and are superseded once none is left.
+CREATE OR REPLACE FUNCTION app.take_over(p_approval_id text, p_states app.reviewed_item_state[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_losers text[];
+BEGIN
+    v_losers := ARRAY(
+        SELECT a.approval_id FROM app.dataset_approvals a WHERE a.approval_id IN (
+            SELECT o.approval_id FROM app.approval_items m JOIN app.approval_items o
+                ON o.stac_collection_id = m.stac_collection_id AND o.stac_item_id = m.stac_item_id
+            WHERE m.approval_id = p_approval_id AND o.approval_id <> p_approval_id AND o.state = ANY (p_states))
+        ORDER BY a.approval_id FOR UPDATE);
+    UPDATE app.approval_items o SET state = 'taken_over' FROM app.approval_items m
+    WHERE m.approval_id = p_approval_id AND o.approval_id = ANY (v_losers) AND o.state = ANY (p_states)
+        AND o.stac_collection_id = m.stac_collection_id AND o.stac_item_id = m.stac_item_id;
+    UPDATE app.dataset_approvals a SET status = 'superseded', superseded_by = p_approval_id, updated_at = clock_timestamp()
+    WHERE a.approval_id = ANY (v_losers) AND a.status IN ('pending', 'rejected', 'approved')
+        AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = ANY (p_states));
+END $$;
+
+-- Open the review of what a job made: one record and all its items, given as [[collection, item], ...]. Undecided and
+-- refused reviews of the same items are taken over: there is one thing to look at.
+CREATE OR REPLACE FUNCTION app.request_approval(p_job_key bigint, p_items jsonb, p_classification text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_id text := 'apr-' || replace(gen_random_uuid()::text, '-', '');
+    v_subject text;
+    j app.jobs;
+BEGIN
+    SELECT * INTO STRICT j FROM app.jobs WHERE job_key = p_job_key;
+    v_subject := app.approval_subject(j.parameters, p_items);
+    PERFORM pg_advisory_xact_lock(7074, hashtext(v_subject));
+    INSERT INTO app.dataset_approvals (
+        approval_id, job_id, job_key, job_type, classification, subject, revision, dataset_id, resource_id, version_id, request_id,
+        stac_collection_id, stac_item_id, item_count, submitted_by)
+    SELECT v_id, j.job_id, j.job_key, j.job_type, p_classification::app.access_level, v_subject,
+        1 + coalesce((SELECT max(a.revision) FROM app.dataset_approvals a WHERE a.subject = v_subject), 0),
+        j.parameters ->> 'dataset_id', j.parameters ->> 'resource_id', j.parameters ->> 'version_id', j.parameters ->> 'request_id',
+        p_items #>> '{0,0}', p_items #>> '{0,1}', jsonb_array_length(p_items), j.submitted_by;
+    INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
+    SELECT v_id, i.item ->> 0, i.item ->> 1, 'taken_over' FROM jsonb_array_elements(p_items) AS i (item);
+    PERFORM app.take_over(v_id, '{open}');
+    UPDATE app.approval_items SET state = 'open' WHERE approval_id = v_id;
+    RETURN v_id;
+END $$;
+
+-- An item is gone from the catalogue: no review speaks of it any more. An undecided review without items goes too; one that
+-- published them is revoked.
+CREATE OR REPLACE FUNCTION app.withdraw_item(p_collection_id text, p_item_id text, p_by text, p_reason text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_touched text[];
+BEGIN
+    WITH withdrawn AS (
+        UPDATE app.approval_items i SET state = 'withdrawn'
+        WHERE i.stac_collection_id = p_collection_id AND i.stac_item_id = p_item_id AND i.state IN ('open', 'published')
+        RETURNING i.approval_id
+    )
+    SELECT array_agg(w.approval_id) INTO v_touched FROM withdrawn w;
+    UPDATE app.dataset_approvals a SET status = 'revoked', revoked_at = clock_timestamp(), revoked_by = p_by,
+        revocation_reason = p_reason, updated_at = clock_timestamp()
+    WHERE a.approval_id = ANY (v_touched) AND a.status = 'approved'
+        AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = 'published');
+    DELETE FROM app.dataset_approvals a
+    WHERE a.approval_id = ANY (v_touched) AND a.status = 'pending'
+        AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = 'open');
+END $$;
