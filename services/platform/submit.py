@@ -12,6 +12,7 @@ from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
 from core.errors import Conflict, Forbidden, PayloadTooLarge, UnreadableSource
 from core.machine import identity
 from core.machine.machine import CoreMachine
+from core.machine.store import NewJob
 from core.models.platform import ApiRequest, DataType
 from core.states import JobStatus, terminal_job_statuses
 from services.platform import naming
@@ -42,6 +43,18 @@ class Limits:
     routes: Routes
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A request that can be accepted: its source as it is now, and the job it would make."""
+
+    request: SubmitRequest
+    request_id: str
+    client_id: str
+    blob: StoredBlob
+    planned: PlannedJob
+    job: NewJob
+
+
 class PlatformService:
     """What `/api/platform/submit` does."""
 
@@ -64,6 +77,10 @@ class PlatformService:
 
     def submit(self, request: SubmitRequest, caller: Principal) -> Accepted:
         """Accept a request once; a repeated one gets the job it already has."""
+        return self.accept(self.prepare(request, caller), caller)
+
+    def prepare(self, request: SubmitRequest, caller: Principal) -> Prepared:
+        """Find the source and plan the job; writes nothing. Raises what makes the request impossible."""
         client_id = self._client_of(request, caller)
         request = request.model_copy(update={"client_id": client_id})
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
@@ -73,23 +90,28 @@ class PlatformService:
         blob = self._storage.head(source)
         self._check_size(blob, data_type)
         planned = translate(request, request_id, blob, self._limits.routes)
+        job = self._machine.prepare(
+            planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
+        )
+        return Prepared(request, request_id, client_id, blob, planned, job)
+
+    def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
+        """Write request and job, unless the request is known."""
+        request_id, planned, job = prepared.request_id, prepared.planned, prepared.job
+        overwrite = prepared.request.processing_options.overwrite
         known = self._requests.find(request_id)
-        overwrite = request.processing_options.overwrite
         if known is not None:
-            if known.request.client_id != client_id:
+            if known.request.client_id != prepared.client_id:
                 raise Conflict(
                     "dataset_id, resource_id and version_id belong to a request of another client.",
                     hint="Give another dataset_id or version_id.",
                 )
-            repeated = self._repeated(known, blob, overwrite)
+            repeated = self._repeated(known, prepared.blob, overwrite)
             if repeated is not None:
                 return repeated
-        job = self._machine.prepare(
-            planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
-        )
-        record = _record(request, request_id, job.job_id, planned, blob, client_id, caller.name)
+        record = _record(prepared, caller.name)
         if not self._requests.accept(record, job, caller, rerun=overwrite):
-            return self.submit(request, caller)  # another caller was first: answer from what he wrote
+            return self.accept(prepared, caller)  # another caller was first: answer from what he wrote
         self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
 
@@ -145,25 +167,18 @@ class PlatformService:
         )
 
 
-def _record(
-    request: SubmitRequest,
-    request_id: str,
-    job_id: str,
-    planned: PlannedJob,
-    blob: StoredBlob,
-    client_id: str,
-    submitted_by: str,
-) -> ApiRequest:
+def _record(prepared: Prepared, submitted_by: str) -> ApiRequest:
+    request, blob = prepared.request, prepared.blob
     return ApiRequest(
-        request_id=request_id,
+        request_id=prepared.request_id,
         dataset_id=request.dataset_id,
         resource_id=request.resource_id,
         version_id=request.version_id,
-        client_id=client_id,
+        client_id=prepared.client_id,
         operation=request.operation.value,
-        data_type=planned.data_type,
-        job_id=job_id,
-        routing=planned.routing,
+        data_type=prepared.planned.data_type,
+        job_id=prepared.job.job_id,
+        routing=prepared.planned.routing,
         source_container=blob.name.container,
         source_path=blob.name.path,
         source_etag=blob.etag,
