@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
+from core.contracts.vector import GeometryOptions, IndexOptions, OnInvalid
 from core.errors import InvalidRequest
 from core.models.platform import AccessLevel, DataType
 
@@ -63,6 +64,12 @@ class ProcessingOptions(BaseModel):
     lon_column: str | None = None
     lat_column: str | None = None
     wkt_column: str | None = None
+    all_layers: bool | None = None
+    on_invalid: OnInvalid | None = None
+    geometry_params: GeometryOptions | None = None
+    indexes: IndexOptions | None = None
+    column_mapping: dict[str, str] | None = Field(None, max_length=2000)
+    temporal_property: str | None = Field(None, max_length=255)
 
 
 class SubmitRequest(BaseModel):

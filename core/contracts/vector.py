@@ -48,6 +48,9 @@ class VectorFormat(StrEnum):
     FILEGDB = "gdb"  #: Esri file geodatabase, in a zip
     PARQUET = "parquet"  #: GeoParquet, or Parquet with coordinate columns
     CSV = "csv"  #: with latitude and longitude, or WKT or WKB, columns; also .tsv and .txt
+    XLSX = "xlsx"  #: a workbook whose sheets are layers, with columns as in CSV
+    MAPINFO = "tab"  #: MapInfo, also .mif, with its siblings in the container
+    DXF = "dxf"  #: AutoCAD drawing exchange
     ZIP = "zip"  #: an archive of one of the others
 
 
@@ -94,6 +97,8 @@ class FindingCode(StrEnum):
     TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252
     NUMBER_OUT_OF_RANGE = "number_out_of_range"  #: numbers that their column cannot hold, stored as null
     FORMULA = "formula"  #: workbook cells that hold formulas, read as their last calculated values
+    FORMULA_NOT_CALCULATED = "formula_not_calculated"  #: formulas without a value, read as empty cells
+    LAYER_LEFT_OUT = "layer_left_out"  #: layers without features or without geometry, of which no table was made
     BAD_ROW = "bad_row"  #: lines with the wrong number of cells, left out
     READER_WARNING = "reader_warning"  #: what the reading library complained of
 
@@ -259,6 +264,7 @@ EXTENSIONS: Mapping[str, VectorFormat] = {
     "jsonl": VectorFormat.GEOJSONSEQ,
     "geoparquet": VectorFormat.PARQUET,
     "tsv": VectorFormat.CSV,
+    "mif": VectorFormat.MAPINFO,
     "txt": VectorFormat.CSV,
 }
 

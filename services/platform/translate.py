@@ -21,7 +21,20 @@ RASTER_EXTENSIONS = frozenset({"tif", "tiff", "img", "jp2", "hgt"})
 _RASTER_ONLY = frozenset(
     {"raster_type", "output_tier", "jpeg_quality", "strict_mode", "processing_mode", "collection_must_exist"}
 )
-_VECTOR_ONLY = frozenset({"layer_name", "lon_column", "lat_column", "wkt_column"})
+_VECTOR_ONLY = frozenset(
+    {
+        "layer_name",
+        "lon_column",
+        "lat_column",
+        "wkt_column",
+        "all_layers",
+        "on_invalid",
+        "geometry_params",
+        "indexes",
+        "column_mapping",
+        "temporal_property",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,8 @@ def _identity(request: SubmitRequest, request_id: str) -> dict[str, JsonValue]:
 
 def _given(options: ProcessingOptions, **names: str) -> dict[str, JsonValue]:
     """The options that were given, under their job parameter names; the rest keep the job's defaults."""
-    values = {parameter: getattr(options, option) for parameter, option in names.items()}
+    dumped = options.model_dump(mode="json")
+    values = {parameter: dumped[option] for parameter, option in names.items()}
     return {parameter: value for parameter, value in values.items() if value is not None}
 
 
@@ -137,6 +151,12 @@ def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> Planne
             lon_name="lon_column",
             lat_name="lat_column",
             wkt_column="wkt_column",
+            all_layers="all_layers",
+            on_invalid="on_invalid",
+            geometry_params="geometry_params",
+            indexes="indexes",
+            column_mapping="column_mapping",
+            temporal_property="temporal_property",
         ),
     }
     return PlannedJob("process_vector", DataType.VECTOR, parameters, "Every vector is processed by process_vector.")

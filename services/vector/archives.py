@@ -19,7 +19,7 @@ RATIO_FREE = 50 * 1024**2
 
 _DATA_SUFFIXES = (
     ".shp", ".gpkg", ".geojson", ".json", ".topojson", ".geojsonl", ".geojsons", ".geojsonseq", ".ndjson", ".fgb",
-    ".kml", ".kmz", ".gml", ".gpx", ".parquet", ".geoparquet", ".csv", ".tsv",
+    ".kml", ".kmz", ".gml", ".gpx", ".parquet", ".geoparquet", ".csv", ".tsv", ".xlsx", ".tab", ".mif", ".dxf",
 )  # fmt: skip
 
 
@@ -40,19 +40,30 @@ def unpack(path: Path, folder: Path, shown: str) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
+def unpack_inner(folder: Path, shown: str) -> None:
+    """Unpack the archives among the unpacked members into folders of their name. What is inside those stays packed."""
+    found = {path: f"{shown}/{path.relative_to(folder).as_posix()}" for path in sorted(folder.rglob("*.zip"))}
+    if sum(_unpacked_size(path, inner) for path, inner in found.items()) > MAX_UNPACKED:
+        raise UnreadableSource(f"The archives inside {shown} would unpack to more than {MAX_UNPACKED:,} bytes.")
+    for path, inner in found.items():
+        target = path.with_suffix("")
+        while target.exists():
+            target = target.with_name(target.name + "_")
+        unpack(path, target, inner)
+        path.unlink()
+
+
+def _unpacked_size(path: Path, shown: str) -> int:
+    with _opened(path, shown) as archive:
+        return sum(i.file_size for i in _members(archive, path.stat().st_size, shown))
+
+
 def data_file(folder: Path, shown: str, wanted: str | None) -> tuple[Path, bool]:
     """The one data file below an unpacked folder; True when `wanted` chose it, so it is not a layer's name.
 
     Raises AmbiguousLayer when there are several and `wanted` names none of them by stem or file name.
     """
-    found = sorted(_data_files(folder))
-    if not found:
-        inner = sorted(p.name for p in folder.rglob("*.zip"))
-        seen = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-        raise UnsupportedFormat(
-            f"{shown} contains no vector file; it holds {', '.join(seen[:10]) or 'nothing'}.",
-            hint="Unpack the archive inside the archive." if inner else "Put a shapefile or another format into it.",
-        )
+    found = data_files(folder, shown)
     if len(found) == 1:
         return found[0], False
     names = [p.relative_to(folder).as_posix() for p in found]
@@ -61,8 +72,23 @@ def data_file(folder: Path, shown: str, wanted: str | None) -> tuple[Path, bool]
             return path, True
     raise AmbiguousLayer(
         f"{shown} contains {len(found)} datasets: {', '.join(names[:30])}.",
-        hint=f"Set layer_name to one of {', '.join(sorted({p.stem for p in found})[:30])}.",
+        hint=f"Set layer_name to one of {', '.join(sorted({p.stem for p in found})[:30])}, or all_layers.",
     )
+
+
+def data_files(folder: Path, shown: str) -> list[Path]:
+    """All data files below an unpacked folder. Raises UnsupportedFormat when there is none."""
+    found = sorted(_data_files(folder))
+    if not found:
+        inner = sorted(p.name for p in folder.rglob("*.zip"))
+        seen = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        raise UnsupportedFormat(
+            f"{shown} contains no vector file; it holds {', '.join(seen[:10]) or 'nothing'}.",
+            hint="Only one archive inside another is unpacked."
+            if inner
+            else "Put a shapefile or another format into it.",
+        )
+    return found
 
 
 def _data_files(folder: Path) -> Iterator[Path]:

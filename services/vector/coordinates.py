@@ -27,13 +27,13 @@ _LONGITUDES = (
     "x_coord",
     "x",
 )
-_WKT = ("wkt", "geometry_wkt", "geom_wkt", "wkt_geom", "geometry", "geom", "the_geom", "shape")
+_WKT = ("wkt", "geometry_wkt", "geom_wkt", "wkt_geom", "wkb", "wkb_geometry", "geometry", "geom", "the_geom", "shape")
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
 @dataclass(frozen=True)
 class CoordinateColumns:
-    """Where the geometry is: two numbers, or one text."""
+    """Where the geometry is: two numbers, or one text, WKT or WKB in hexadecimal digits."""
 
     lat: str | None = None
     lon: str | None = None
@@ -65,15 +65,31 @@ def find(names: Sequence[str], lat: str | None, lon: str | None, wkt: str | None
 def geometry(batch: pa.RecordBatch, where: CoordinateColumns) -> pa.Array:
     """WKB of each row; null where the coordinates are missing or cannot be read."""
     if where.wkt is not None:
-        texts = batch.column(where.wkt).cast(pa.string()).to_numpy(zero_copy_only=False)
-        texts = np.array([None if t is None or not t.strip() else _without_srid(t) for t in texts], object)
-        return pa.array(shapely.to_wkb(shapely.from_wkt(texts, on_invalid="ignore"), flavor="iso"), pa.binary())
+        texts = [(text or "").strip() for text in batch.column(where.wkt).cast(pa.string()).to_pylist()]
+        return pa.array(_from_texts(texts), pa.binary())
     y, x = _numbers(batch.column(where.lat)), _numbers(batch.column(where.lon))
     return wkb.from_points(x, y, ~(np.isfinite(x) & np.isfinite(y)))
 
 
+def _from_texts(texts: list[str]) -> np.ndarray:
+    digits = np.array([text[:2] in ("00", "01") for text in texts], bool)
+    plain = np.array([None if not text else _without_srid(text) for text in texts], object)
+    found: np.ndarray = np.full(len(texts), None, object)
+    found[~digits] = shapely.to_wkb(shapely.from_wkt(plain[~digits], on_invalid="ignore"), flavor="iso")
+    for i in np.flatnonzero(digits):
+        found[i] = _from_digits(texts[i])
+    return found
+
+
+def _from_digits(text: str) -> bytes | None:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return None
+
+
 def _without_srid(text: str) -> str:
-    return text.split(";", 1)[1] if text.upper().lstrip().startswith("SRID=") else text
+    return text.split(";", 1)[1] if text[:5].upper() == "SRID=" and ";" in text else text
 
 
 def _numbers(column: pa.Array) -> np.ndarray:

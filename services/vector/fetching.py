@@ -10,7 +10,11 @@ from core.contracts.vector import VectorFormat
 from core.errors import UnreadableSource
 from services.vector import archives
 
-_SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+#: What lies beside the file that is named, under the same name.
+_SIBLINGS: dict[VectorFormat, tuple[str, ...]] = {
+    VectorFormat.SHAPEFILE: (".shp", ".shx", ".dbf", ".prj", ".cpg"),
+    VectorFormat.MAPINFO: (".tab", ".dat", ".map", ".id", ".ind", ".mif", ".mid"),
+}
 _REQUIRED_PARTS = (".shp", ".shx", ".dbf")
 
 _MAGIC: dict[VectorFormat, tuple[bytes, str]] = {
@@ -21,10 +25,12 @@ _MAGIC: dict[VectorFormat, tuple[bytes, str]] = {
     VectorFormat.KMZ: (b"PK", "a KMZ archive"),
     VectorFormat.ZIP: (b"PK", "a zip archive"),
     VectorFormat.FILEGDB: (b"PK", "a zipped file geodatabase"),
+    VectorFormat.XLSX: (b"PK", "a workbook"),
 }
 _JSON = (VectorFormat.GEOJSON, VectorFormat.GEOJSONSEQ)
 _XML = (VectorFormat.KML, VectorFormat.GML, VectorFormat.GPX)
 _ARCHIVES = (VectorFormat.ZIP, VectorFormat.FILEGDB)
+_ZIPPED = (VectorFormat.KMZ, VectorFormat.XLSX)
 
 
 def fetch(storage: ObjectStorage, name: BlobName, declared: VectorFormat, folder: Path) -> Path:
@@ -34,17 +40,16 @@ def fetch(storage: ObjectStorage, name: BlobName, declared: VectorFormat, folder
     """
     inbox = folder / "source"
     inbox.mkdir(parents=True, exist_ok=True)
-    if declared is VectorFormat.SHAPEFILE:
-        path = _fetch_shapefile(storage, name, inbox)
+    if declared in _SIBLINGS:
+        path = _fetch_with_siblings(storage, name, _SIBLINGS[declared], inbox)
     else:
         path = inbox / PurePosixPath(name.path).name
         _fetch_one(storage, name, path)
     require_content(path, declared, str(name))
-    if declared is VectorFormat.KMZ:
-        archives.check(path, str(name))
     if declared in _ARCHIVES:
         unpacked = folder / "unpacked"
         archives.unpack(path, unpacked, str(name))
+        archives.unpack_inner(unpacked, str(name))
         return unpacked
     return path
 
@@ -62,10 +67,19 @@ def require_content(path: Path, declared: VectorFormat, shown: str) -> None:
             raise UnreadableSource(
                 f"{shown} is not {what}: it starts with {head[:16]!r}.", hint="Check the file, or its extension."
             )
+        if declared in _ZIPPED:
+            archives.check(path, shown)
         return
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if declared in _JSON and (text[:1] not in (b"{", b"[", b"\x1e") or b"gdal_streamed_alg" in head):
         raise UnreadableSource(f"{shown} is not GeoJSON: it starts with {head[:16]!r}.", hint="Check the file.")
+    if declared is VectorFormat.MAPINFO and (
+        not text.lower().startswith((b"!table", b"version")) or b"isseamless" in head.lower()
+    ):
+        # A seamless table names other files, wherever they lie.
+        raise UnreadableSource(f"{shown} is not a MapInfo table: it starts with {head[:16]!r}.", hint="Check the file.")
+    if declared is VectorFormat.DXF and not text.startswith((b"0", b"999", b"AutoCAD Binary DXF")):
+        raise UnreadableSource(f"{shown} is not a DXF drawing: it starts with {head[:16]!r}.", hint="Check the file.")
     if declared in _XML and (text[:1] != b"<" or b"<OGRVRT" in head or b"<!ENTITY" in head):
         raise UnreadableSource(f"{shown} is not {declared.value.upper()}: it starts with {head[:16]!r}.")
 
@@ -80,13 +94,14 @@ def require_shapefile(path: Path, shown: str) -> None:
         )
 
 
-def _fetch_shapefile(storage: ObjectStorage, name: BlobName, folder: Path) -> Path:
+def _fetch_with_siblings(storage: ObjectStorage, name: BlobName, suffixes: tuple[str, ...], folder: Path) -> Path:
+    # The reading library finds the parts by their lower-case extension.
     base = str(PurePosixPath(name.path).with_suffix(""))
-    main = folder / PurePosixPath(name.path).with_suffix(".shp").name
+    main = folder / PurePosixPath(name.path).with_suffix(PurePosixPath(name.path).suffix.lower()).name
     _fetch_one(storage, name, main)
     for blob in storage.list(name.container, base + "."):
         suffix = PurePosixPath(blob.name.path).suffix
-        if blob.name.path == base + suffix and suffix.lower() in _SHAPEFILE_PARTS and suffix.lower() != ".shp":
+        if blob.name.path == base + suffix and suffix.lower() in suffixes and blob.name != name:
             _fetch_one(storage, blob.name, main.with_suffix(suffix.lower()))
     return main
 

@@ -1,4 +1,4 @@
-"""Layers that GDAL reads: GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML, GML, GPX, file geodatabase."""
+"""Layers that GDAL reads: GeoPackage, shapefile, GeoJSON, FlatGeobuf, KML, GML, GPX, file geodatabase, MapInfo, DXF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.contracts.vector import Partition, SourcePlan, VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
 from services.vector import wkb
 from services.vector.findings import Findings, warned
-from services.vector.readers import GEOMETRY, batch_rows, whole
+from services.vector.readers import GEOMETRY, batch_rows, ranges, whole
 from services.vector.reference_systems import StatedCrs
 
 _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
@@ -30,9 +30,13 @@ _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
     VectorFormat.GML: ("GML",),
     VectorFormat.GPX: ("GPX",),
     VectorFormat.FILEGDB: ("OpenFileGDB",),
+    VectorFormat.MAPINFO: ("MapInfo File",),
+    VectorFormat.DXF: ("DXF",),
 }
 #: Drivers that derive a layer's type from every feature, or cannot store another.
 _SURE = ("GeoJSON", "GeoJSONSeq", "TopoJSON", "FlatGeobuf", "ESRI Shapefile")
+#: Drivers that find a feature by its position without reading those before it.
+_SEEKING = ("GPKG", "ESRI Shapefile", "OpenFileGDB", "FlatGeobuf")
 _JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq")
 #: GPX derives these from the layers of the same name without the ending.
 _DERIVED = ("route_points", "track_points")
@@ -49,7 +53,7 @@ class GdalReader:
     def __init__(self, path: Path, plan: SourcePlan, shown: str) -> None:
         self._path, self._layer, self._shown = path, plan.layer, shown
         self._notes: list[str] = []
-        with _reading(path, shown, self._notes):
+        with reading(path, shown, self._notes):
             info = pyogrio.read_info(path, layer=self._layer, force_feature_count=True)
             with self._opened(None, 1) as stream:
                 self._attributes = _attributes(stream.schema)
@@ -90,20 +94,29 @@ class GdalReader:
             yield batch.column(batch.num_columns - 1)
 
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
-        """The whole layer in one."""
-        return whole(self.feature_count)
+        """Ranges of positions, where the driver can find them."""
+        if self.driver not in _SEEKING:
+            return whole(self.feature_count)
+        return ranges(self.feature_count, wanted)
 
     def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
-        yield from self._stream(None, findings)
+        yield from self._stream(None, findings, part)
 
-    def _stream(self, columns: Sequence[str] | None, findings: Findings) -> Iterator[pa.RecordBatch]:
+    def _stream(
+        self, columns: Sequence[str] | None, findings: Findings, part: Partition | None = None
+    ) -> Iterator[pa.RecordBatch]:
         notes = list(self._notes)
         rows = batch_rows(_size(self._path), self.feature_count)
-        first = 0
+        first, stop = (0, self.feature_count) if part is None else (part.start, part.stop)
+        whole_layer = part is None or stop == self.feature_count
         try:
-            with _reading(self._path, self._shown, notes), self._opened(columns, rows) as stream:
+            with reading(self._path, self._shown, notes), self._opened(columns, rows, first) as stream:
                 for batch in stream:
+                    if not whole_layer:
+                        batch = batch.slice(0, stop - first)
+                    if batch.num_rows == 0:
+                        break
                     arrays = [batch.column(i) for i in range(batch.num_columns)]
                     arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), first)
                     first += batch.num_rows
@@ -121,21 +134,30 @@ class GdalReader:
         return pa.array(chords, pa.binary())
 
     @contextmanager
-    def _opened(self, columns: Sequence[str] | None, rows: int) -> Iterator[pa.RecordBatchReader]:
-        with pyogrio.open_arrow(self._path, layer=self._layer, columns=columns, batch_size=rows, use_pyarrow=True) as (
-            _,
-            stream,
-        ):
+    def _opened(self, columns: Sequence[str] | None, rows: int, skip: int = 0) -> Iterator[pa.RecordBatchReader]:
+        options = {"layer": self._layer, "columns": columns, "batch_size": rows, "skip_features": skip}
+        with pyogrio.open_arrow(self._path, use_pyarrow=True, **options) as (_, stream):
             yield stream
 
 
-def choose_layer(path: Path, wanted: str | None, declared: VectorFormat, shown: str) -> str:
+def layers_of(path: Path, shown: str) -> list[str]:
+    """The layers that can hold geometry."""
+    with reading(path, shown, []):
+        return [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+
+
+def filled(path: Path, layers: Sequence[str], shown: str) -> dict[str, int]:
+    """How many features each of those layers has that have any and are not derived from others."""
+    counts = {layer: _count(path, layer, shown) for layer in layers if layer not in _DERIVED}
+    return {layer: count for layer, count in counts.items() if count}
+
+
+def choose_layer(path: Path, wanted: str | None, shown: str) -> str:
     """The layer to read: the wanted one, or the only one that has features with geometry.
 
     Raises AmbiguousLayer listing the candidates, NoFeatures when there is none.
     """
-    with _reading(path, shown, []):
-        layers = [str(name) for name, kind in pyogrio.list_layers(path) if kind is not None]
+    layers = layers_of(path, shown)
     if wanted is not None:
         if wanted not in layers:
             raise AmbiguousLayer(
@@ -143,12 +165,13 @@ def choose_layer(path: Path, wanted: str | None, declared: VectorFormat, shown: 
             )
         return wanted
     if len(layers) > 1:
-        counts = {layer: _count(path, layer, shown) for layer in layers}
-        layers = [layer for layer in layers if counts[layer] and layer not in _DERIVED]
+        counts = filled(path, layers, shown)
+        layers = list(counts)
         if len(layers) > 1:
-            described = ", ".join(f"{layer} ({counts[layer]:,} features)" for layer in layers[:60])
+            described = ", ".join(f"{layer} ({count:,} features)" for layer, count in list(counts.items())[:60])
             raise AmbiguousLayer(
-                f"{shown} has {len(layers)} layers: {described}.", hint="Set layer_name to one of them."
+                f"{shown} has {len(layers)} layers: {described}.",
+                hint="Set layer_name to one of them, or all_layers to have a table for each.",
             )
     if not layers:
         raise NoFeatures(f"{shown} has no layer with features that have a geometry.", hint="Check the file.")
@@ -156,7 +179,7 @@ def choose_layer(path: Path, wanted: str | None, declared: VectorFormat, shown: 
 
 
 def _count(path: Path, layer: str, shown: str) -> int:
-    with _reading(path, shown, []):
+    with reading(path, shown, []):
         return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
 
 
@@ -176,7 +199,7 @@ def _require_driver(found: str, declared: VectorFormat, shown: str) -> None:
 
 
 @contextmanager
-def _reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
+def reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
     """Collect GDAL's warnings into `notes` and translate its errors into UnreadableSource."""
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -28,7 +28,7 @@ from core.errors import (
     RequestError,
     TargetExists,
 )
-from services.vector import columns, describing, fetching, opening, planning, reference_systems
+from services.vector import columns, describing, fetching, layers, opening, reference_systems
 from services.vector.findings import Findings
 from services.vector.loading import Load, cleaning_target, in_background
 
@@ -49,11 +49,11 @@ def prepare(parameters: ProcessVectorParameters, ctx: TaskContext) -> PreparedVe
     blob = ctx.storage.head(parameters.source)
     fetched = fetching.fetch(ctx.storage, parameters.source, parameters.file_extension, ctx.workdir)
     ctx.report_progress(40, f"fetched {parameters.source}")
-    source, reader = opening.explore(fetched, parameters)
-    layer = planning.planned(source, reader, parameters, parameters.table_name, _PARTITIONS)
-    table = layer.tables[0]
-    ctx.report_progress(100, f"{reader.feature_count:,} features, {len(table.columns)} columns, {table.geometry_type}")
-    return PreparedVector(layers=(layer,), size_bytes=blob.size, etag=blob.etag, started_at=started)
+    planned = layers.planned_layers(fetched, parameters, _PARTITIONS)
+    table = planned[0].tables[0]
+    count = sum(layer.feature_count for layer in planned)
+    ctx.report_progress(100, f"{count:,} features, {len(table.columns)} columns, {table.geometry_type}")
+    return PreparedVector(layers=planned, size_bytes=blob.size, etag=blob.etag, started_at=started)
 
 
 def upload(task: UploadVector, ctx: TaskContext) -> UploadedVector:

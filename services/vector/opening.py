@@ -1,80 +1,176 @@
-"""Which reader opens the file? Found out once by prepare, repeated by the stages after it."""
+"""Which layers are read, and by which reader? Found out once by prepare, repeated by the stages after it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.contracts.vector import EXTENSIONS, ProcessVectorParameters, SourcePlan, VectorFormat
-from core.errors import UnsupportedFormat
+from core.contracts.vector import EXTENSIONS, FindingCode, ProcessVectorParameters, SourcePlan, VectorFormat
+from core.errors import AmbiguousLayer, ColumnsMissing, NoFeatures, UnsupportedFormat
 from services.vector import archives, coordinates, delimited_reader, fetching, gdal_reader, parquet_reader
+from services.vector import workbook_reader as workbooks
+from services.vector.findings import Findings
 from services.vector.readers import FeatureReader
 
 _UNDECIDED = ""
 
 
-def explore(fetched: Path, parameters: ProcessVectorParameters) -> tuple[SourcePlan, FeatureReader]:
-    """Choose member, layer and columns. The plan's CRS is still to be decided."""
-    shown = str(parameters.source)
-    path, declared, layer = fetched, parameters.file_extension, parameters.layer_name
-    member = None
-    if fetched.is_dir():
-        path, chosen = archives.data_file(fetched, shown, layer)
-        member = path.relative_to(fetched).as_posix()
-        layer = None if chosen else layer
-        declared = _format_of(path, shown)
-        if path.is_file():
-            fetching.require_content(path, declared, f"{shown}/{member}")
-        shown = f"{shown}/{member}"
-    if declared is VectorFormat.SHAPEFILE:
-        fetching.require_shapefile(path, shown)
-    plan = SourcePlan(format=declared, member=member, driver=_UNDECIDED, crs=_UNDECIDED)
-    wanted = coordinates.CoordinateColumns(parameters.lat_name, parameters.lon_name, parameters.wkt_column)
-    match declared:
-        case VectorFormat.CSV:
-            return _delimited(path, plan, wanted, shown)
-        case VectorFormat.PARQUET:
-            return _parquet(path, plan, wanted, shown)
-        case _:
-            layer = gdal_reader.choose_layer(path, layer, declared, shown)
-            plan = plan.model_copy(update={"layer": layer})
-            reader = gdal_reader.GdalReader(path, plan, shown)
-            return plan.model_copy(update={"driver": reader.driver}), reader
+@dataclass(frozen=True)
+class OpenedLayer:
+    """A layer to load. `name` is what tells it from the file's others; the plan's CRS is still to be decided."""
+
+    name: str
+    plan: SourcePlan
+    reader: FeatureReader
+
+
+def explore(fetched: Path, parameters: ProcessVectorParameters, findings: Findings) -> list[OpenedLayer]:
+    """The one layer that the request means, or all that hold features if it wants all.
+
+    Raises AmbiguousLayer, NoFeatures, ColumnsMissing, UnsupportedFormat, UnreadableSource.
+    """
+    layers: list[OpenedLayer] = []
+    left_out: list[str] = []
+    for path, layer in _files(fetched, parameters):
+        found = _File(path, fetched, parameters)
+        if not parameters.all_layers:
+            return [found.layer(layer)]
+        layers += found.layers(left_out)
+    findings.add(FindingCode.LAYER_LEFT_OUT, len(left_out), message=f"No table was made of {', '.join(left_out[:30])}.")
+    if not layers:
+        raise NoFeatures(
+            f"{parameters.source} has no layer with features that have a geometry.", hint="Check the file."
+        )
+    return layers
 
 
 def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
     """The reader that `plan` describes."""
     path = fetched if plan.member is None else fetched / plan.member
     shown = shown if plan.member is None else f"{shown}/{plan.member}"
+    where = coordinates.CoordinateColumns(plan.lat_name, plan.lon_name, plan.wkt_column)
     match plan.format:
         case VectorFormat.CSV:
-            assert plan.delimited is not None  # _delimited below always sets it
-            where = coordinates.CoordinateColumns(plan.lat_name, plan.lon_name, plan.wkt_column)
+            assert plan.delimited is not None  # _File._delimited always sets it
             return delimited_reader.DelimitedReader(path, plan.delimited, where, shown)
         case VectorFormat.PARQUET:
             return parquet_reader.reopened(path, plan, shown)
+        case VectorFormat.XLSX:
+            assert plan.layer is not None  # _File._sheet always sets it
+            return workbooks.WorkbookReader(path, plan.layer, where, shown)
         case _:
             return gdal_reader.GdalReader(path, plan, shown)
 
 
-def _delimited(
-    path: Path, plan: SourcePlan, wanted: coordinates.CoordinateColumns, shown: str
-) -> tuple[SourcePlan, FeatureReader]:
-    dialect = delimited_reader.dialect_of(path, shown)
-    names = delimited_reader.header(path, dialect, shown)
-    where = coordinates.find(names, wanted.lat, wanted.lon, wanted.wkt, shown)
-    columns = {"lat_name": where.lat, "lon_name": where.lon, "wkt_column": where.wkt}
-    plan = plan.model_copy(update={**columns, "delimited": dialect, "driver": "CSV"})
-    return plan, delimited_reader.DelimitedReader(path, dialect, where, shown)
+def _files(fetched: Path, parameters: ProcessVectorParameters) -> Iterator[tuple[Path, str | None]]:
+    """The data files, each with the layer that is wanted of it."""
+    shown, layer = str(parameters.source), parameters.layer_name
+    if not fetched.is_dir():
+        yield fetched, layer
+    elif parameters.all_layers:
+        for path in archives.data_files(fetched, shown):
+            yield path, None
+    else:
+        path, chosen = archives.data_file(fetched, shown, layer)
+        yield path, None if chosen else layer
 
 
-def _parquet(
-    path: Path, plan: SourcePlan, wanted: coordinates.CoordinateColumns, shown: str
-) -> tuple[SourcePlan, FeatureReader]:
-    layout = parquet_reader.layout_of(path, wanted, shown)
-    where = layout.where or coordinates.CoordinateColumns()
-    columns = {"lat_name": where.lat, "lon_name": where.lon, "wkt_column": where.wkt}
-    plan = plan.model_copy(update={**columns, "geometry_column": layout.geometry_column, "driver": "Parquet"})
-    return plan, parquet_reader.ParquetReader(path, layout, shown)
+class _File:
+    """A data file, alone or in an unpacked archive."""
+
+    def __init__(self, path: Path, fetched: Path, parameters: ProcessVectorParameters) -> None:
+        self._path, self._shown, member = path, str(parameters.source), None
+        declared = parameters.file_extension
+        if fetched.is_dir():
+            member = path.relative_to(fetched).as_posix()
+            declared = _format_of(path, self._shown)
+            self._shown = f"{self._shown}/{member}"
+            if path.is_file():
+                fetching.require_content(path, declared, self._shown)
+        if declared is VectorFormat.SHAPEFILE:
+            fetching.require_shapefile(path, self._shown)
+        self._plan = SourcePlan(format=declared, member=member, driver=_UNDECIDED, crs=_UNDECIDED)
+        self._wanted = coordinates.CoordinateColumns(parameters.lat_name, parameters.lon_name, parameters.wkt_column)
+
+    def layer(self, wanted: str | None) -> OpenedLayer:
+        """The wanted layer, or the only one."""
+        match self._plan.format:
+            case VectorFormat.CSV:
+                return self._delimited()
+            case VectorFormat.PARQUET:
+                return self._parquet()
+            case VectorFormat.XLSX:
+                return self._sheet(self._chosen_sheet(wanted))
+            case _:
+                return self._gdal(gdal_reader.choose_layer(self._path, wanted, self._shown))
+
+    def layers(self, left_out: list[str]) -> Iterator[OpenedLayer]:
+        """Every layer with features and geometry; the others' names go into `left_out`."""
+        match self._plan.format:
+            case VectorFormat.CSV | VectorFormat.PARQUET:
+                try:
+                    yield self.layer(None)
+                except (ColumnsMissing, NoFeatures):
+                    left_out.append(self._path.name)
+            case VectorFormat.XLSX:
+                present = workbooks.sheets(self._path, self._shown)
+                filled = workbooks.with_coordinates(self._path, self._wanted, self._shown)
+                left_out += [sheet for sheet in present if sheet not in filled]
+                yield from map(self._sheet, filled)
+            case _:
+                present = gdal_reader.layers_of(self._path, self._shown)
+                counts = gdal_reader.filled(self._path, present, self._shown)
+                left_out += [layer for layer in present if layer not in counts]
+                yield from map(self._gdal, counts)
+
+    def _gdal(self, layer: str) -> OpenedLayer:
+        plan = self._plan.model_copy(update={"layer": layer})
+        reader = gdal_reader.GdalReader(self._path, plan, self._shown)
+        return OpenedLayer(layer, plan.model_copy(update={"driver": reader.driver}), reader)
+
+    def _chosen_sheet(self, wanted: str | None) -> str:
+        present = workbooks.sheets(self._path, self._shown)
+        if wanted is not None:
+            if wanted not in present:
+                raise AmbiguousLayer(
+                    f"{self._shown} has no sheet {wanted!r}; it has {', '.join(present[:60])}.",
+                    hint="Correct layer_name.",
+                )
+            return wanted
+        if len(present) == 1:
+            return present[0]
+        found = workbooks.with_coordinates(self._path, self._wanted, self._shown)
+        if len(found) != 1:
+            raise AmbiguousLayer(
+                f"{self._shown} has {len(present)} sheets, {len(found)} of them with coordinates: "
+                f"{', '.join((found or present)[:60])}.",
+                hint="Set layer_name to one of them, and lat_name and lon_name, or wkt_column, if need be.",
+            )
+        return found[0]
+
+    def _sheet(self, sheet: str) -> OpenedLayer:
+        where = workbooks.coordinate_columns(self._path, sheet, self._wanted, self._shown)
+        plan = self._located(where, layer=sheet, driver="XLSX")
+        return OpenedLayer(sheet, plan, workbooks.WorkbookReader(self._path, sheet, where, self._shown))
+
+    def _delimited(self) -> OpenedLayer:
+        dialect = delimited_reader.dialect_of(self._path, self._shown)
+        names = delimited_reader.header(self._path, dialect, self._shown)
+        where = coordinates.find(names, self._wanted.lat, self._wanted.lon, self._wanted.wkt, self._shown)
+        plan = self._located(where, delimited=dialect, driver="CSV")
+        reader = delimited_reader.DelimitedReader(self._path, dialect, where, self._shown)
+        return OpenedLayer(self._path.stem, plan, reader)
+
+    def _parquet(self) -> OpenedLayer:
+        layout = parquet_reader.layout_of(self._path, self._wanted, self._shown)
+        where = layout.where or coordinates.CoordinateColumns()
+        plan = self._located(where, geometry_column=layout.geometry_column, driver="Parquet")
+        return OpenedLayer(self._path.stem, plan, parquet_reader.ParquetReader(self._path, layout, self._shown))
+
+    def _located(self, where: coordinates.CoordinateColumns, **update: object) -> SourcePlan:
+        columns = {"lat_name": where.lat, "lon_name": where.lon, "wkt_column": where.wkt}
+        return self._plan.model_copy(update={**columns, **update})
 
 
 def _format_of(path: Path, shown: str) -> VectorFormat:

@@ -16,13 +16,13 @@ from core.contracts.vector import (
     LayerPlan,
     MixedTypes,
     ProcessVectorParameters,
-    SourcePlan,
     TablePlan,
 )
 from core.errors import InvalidRequest, NoFeatures
 from services.vector import columns, families, reference_systems, wkb
 from services.vector.families import Family, Kind
 from services.vector.findings import Findings
+from services.vector.opening import OpenedLayer
 from services.vector.readers import FeatureReader
 from services.vector.reference_systems import Bounds
 
@@ -44,11 +44,9 @@ class Survey:
         return sorted({k for code in self.counts if (k := families.kind_of(code)) is not None})
 
 
-def planned(
-    source: SourcePlan, reader: FeatureReader, parameters: ProcessVectorParameters, name: str, partitions: int
-) -> LayerPlan:
+def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str, partitions: int) -> LayerPlan:
     """The plan of a layer whose table is to be `name`. Raises CrsMissing, CrsMismatch, NoFeatures, ColumnsMissing."""
-    shown, findings = str(parameters.source), Findings()
+    shown, reader, findings = str(parameters.source), opened.reader, Findings()
     if reader.feature_count == 0:
         raise NoFeatures(f"{shown} has no feature.", hint="Check the file.")
     table_columns = columns.planned_columns(reader.attributes, parameters.column_mapping, shown)
@@ -62,7 +60,7 @@ def planned(
     area = _area(crs, parameters.target_crs, found.bounds, reader.feature_count, findings)
     named = _tables(found, parameters.geometry_params, name, findings)
     return LayerPlan(
-        source=source.model_copy(update={"crs": crs, "area": area}),
+        source=opened.plan.model_copy(update={"crs": crs, "area": area}),
         tables=tuple(
             TablePlan(
                 schema_name=parameters.schema_name,

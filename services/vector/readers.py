@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Protocol
 
 import pyarrow as pa
@@ -61,3 +62,12 @@ def whole(features: int) -> tuple[Partition, ...]:
 def batch_rows(size_bytes: int, features: int) -> int:
     """How many features make about 8 MB."""
     return max(16, min(65_536, (8 << 20) * max(features, 1) // max(size_bytes, 1)))
+
+
+def ranges(features: int, wanted: int) -> tuple[Partition, ...]:
+    """At most `wanted` ranges of positions, from 0, of about one length."""
+    count = max(1, min(wanted, features))
+    edges = [features * i // count for i in range(count + 1)]
+    return tuple(
+        Partition(first_id=start + 1, features=stop - start, start=start, stop=stop) for start, stop in pairwise(edges)
+    )

@@ -18,7 +18,7 @@ from tests.support.vector import VectorRig
 
 _DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 _FACTS = _DATA / "facts.json"
-_READ_BY_OTHERS = (".xlsx", ".osm.pbf")
+_READ_BY_OTHERS = (".osm.pbf",)
 
 #: Files that must be refused, and why. Everything else is accepted.
 REFUSED = {
@@ -33,7 +33,6 @@ REFUSED = {
     "dirty/problematic_feature_null_geometry.geojson": "NO_FEATURES",
     "dirty/no-dbf.zip": "UNREADABLE_SOURCE",
     "dirty/noshp.zip": "UNSUPPORTED_FORMAT",
-    "dirty/zip-in-zip.zip": "UNSUPPORTED_FORMAT",
     "dirty/points_epsg2249_no_prj.shp": "CRS_MISSING",
     "encodings/big5.shp": "CRS_MISSING",
     "encodings/chinese.shp": "CRS_MISMATCH",

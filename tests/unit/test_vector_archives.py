@@ -97,11 +97,26 @@ def test_a_geodatabase_is_one_dataset_whatever_lies_in_it(tmp_path):
     assert archives.data_file(tmp_path / "out", "c/a.zip", None)[0].name == "x.gdb"
 
 
-def test_an_archive_in_an_archive_is_refused_with_advice(tmp_path):
-    path = packed(tmp_path, {"inner.zip": b"PK"})
-    archives.unpack(path, tmp_path / "out", "c/a.zip")
-    with pytest.raises(UnsupportedFormat, match=r"inner\.zip.*Unpack the archive inside"):
-        archives.data_file(tmp_path / "out", "c/a.zip", None)
+def test_an_archive_in_an_archive_is_unpacked_and_one_inside_that_is_not(tmp_path):
+    inner = packed(tmp_path, {"x/one.csv": b"lat,lon\n1,2\n"}, "inner.zip")
+    outer = packed(tmp_path, {"folder/inner.zip": inner.read_bytes()})
+    archives.unpack(outer, tmp_path / "out", "c/a.zip")
+    archives.unpack_inner(tmp_path / "out", "c/a.zip")
+    assert archives.data_file(tmp_path / "out", "c/a.zip", None)[0] == tmp_path / "out/folder/inner/x/one.csv"
+    third = packed(tmp_path, {"a.zip": outer.read_bytes()}, "third.zip")
+    archives.unpack(third, tmp_path / "deep", "c/third.zip")
+    archives.unpack_inner(tmp_path / "deep", "c/third.zip")
+    with pytest.raises(UnsupportedFormat, match=r"inner\.zip.*Only one archive inside another"):
+        archives.data_file(tmp_path / "deep", "c/third.zip", None)
+
+
+def test_a_bomb_inside_an_archive_is_refused_before_it_is_written(tmp_path):
+    bomb = packed(tmp_path, {"a.csv": b"0" * (60 << 20)}, "bomb.zip")
+    outer = packed(tmp_path, {"bomb.zip": bomb.read_bytes()})
+    archives.unpack(outer, tmp_path / "out", "c/a.zip")
+    with pytest.raises(UnreadableSource, match=r"c/a\.zip/bomb\.zip would unpack .* zip bomb"):
+        archives.unpack_inner(tmp_path / "out", "c/a.zip")
+    assert [p.name for p in (tmp_path / "out").rglob("*")] == ["bomb.zip"]
 
 
 @pytest.mark.parametrize("declared", [f for f in VectorFormat if f is not VectorFormat.CSV])

@@ -1,0 +1,52 @@
+"""Which layers of a file become which tables?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.contracts.vector import FindingCode, LayerPlan, ProcessVectorParameters
+from core.errors import InvalidRequest, NoFeatures
+from services.vector import columns, opening, planning
+from services.vector.findings import Findings
+from services.vector.opening import OpenedLayer
+
+
+def planned_layers(fetched: Path, parameters: ProcessVectorParameters, partitions: int) -> tuple[LayerPlan, ...]:
+    """A plan for the layer that the request means, or one for each if it wants all. Nothing is written.
+
+    With several, a table is called after the request's and its layer. Raises every DataError of opening and planning.
+    """
+    findings = Findings()
+    opened = opening.explore(fetched, parameters, findings)
+    if len(opened) == 1:
+        return (_with(planning.planned(opened[0], parameters, parameters.table_name, partitions), findings),)
+    plans: list[LayerPlan] = []
+    empty: list[str] = []
+    for layer, name in zip(opened, _names(opened, parameters), strict=True):
+        try:
+            plans.append(planning.planned(layer, parameters, name, partitions))
+        except NoFeatures:
+            empty.append(layer.name)
+    if not plans:
+        raise NoFeatures(f"No layer of {parameters.source} has a feature with a geometry.", hint="Check the file.")
+    findings.add(FindingCode.LAYER_LEFT_OUT, len(empty), message=f"No table was made of {', '.join(empty[:30])}.")
+    _require_distinct(plans, parameters)
+    return (_with(plans[0], findings), *plans[1:])
+
+
+def _with(plan: LayerPlan, findings: Findings) -> LayerPlan:
+    return plan.model_copy(update={"findings": findings.listed() + plan.findings})
+
+
+def _names(opened: list[OpenedLayer], parameters: ProcessVectorParameters) -> list[str]:
+    return [f"{parameters.table_name}_{name}" for name in columns.safe_names([o.name for o in opened], {})]
+
+
+def _require_distinct(plans: list[LayerPlan], parameters: ProcessVectorParameters) -> None:
+    names = [table.name for plan in plans for table in plan.tables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidRequest(
+            f"Two layers of {parameters.source} would become table {', '.join(twice)}.",
+            hint="Load them one by one with layer_name.",
+        )

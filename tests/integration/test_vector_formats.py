@@ -1,0 +1,189 @@
+"""Formats, archives and layers beyond one plain file: workbooks, MapInfo, drawings, archives in archives."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from geopandas import GeoDataFrame
+
+from core.contracts.vector import FindingCode, ProcessVectorParameters
+from core.errors import AmbiguousLayer, ColumnsMissing, NoFeatures, UnreadableSource
+from services.vector import fetching, layers
+from tests.support.vector import VectorRig
+from tests.support.workbook import Formula, workbook
+
+PLACES = [("name", "lat", "lon"), ("Kigali", -1.95, 30.06), ("Huye", -2.6, 29.74)]
+
+
+@pytest.fixture
+def rig(db: str, tmp_path: Path) -> Iterator[VectorRig]:
+    made = VectorRig(db, tmp_path)
+    yield made
+    made.close()
+
+
+def found(done) -> dict[FindingCode, int]:
+    return {f.code: f.count for f in done.result.findings}
+
+
+def test_the_only_sheet_with_coordinates_is_loaded(rig, tmp_path):
+    path = workbook(tmp_path / "w.xlsx", notes=[("text",), ("made in May",)], places=PLACES)
+    rig.load(path)
+    assert rig.query("select name, round(st_y(geom)::numeric, 2)::float8 from geo.t order by id") == [
+        ("Kigali", -1.95),
+        ("Huye", -2.6),
+    ]
+
+
+def test_of_several_sheets_with_coordinates_one_must_be_named(rig, tmp_path):
+    path = workbook(tmp_path / "w.xlsx", a=PLACES, b=PLACES[:2])
+    with pytest.raises(AmbiguousLayer, match=r"2 sheets, 2 of them with coordinates: a, b"):
+        rig.load(path)
+    assert rig.load(path, layer_name="b").result.summary.rows_read == 1
+
+
+def test_a_sheet_without_coordinates_lists_the_columns_it_has(rig, tmp_path):
+    path = workbook(tmp_path / "w.xlsx", places=[("name", "northing"), ("Kigali", 5)])
+    with pytest.raises(ColumnsMissing, match=r"Sheet 'places' .*name, northing"):
+        rig.load(path)
+
+
+def test_formulas_are_read_as_last_calculated_and_said_to_be(rig, tmp_path):
+    rows = [("n", "lat", "lon"), (1, -2, Formula("A2+29", 30)), (2, -2, Formula("A3+29", 31))]
+    done = rig.load(workbook(tmp_path / "w.xlsx", s=rows))
+    assert found(done) == {FindingCode.CRS_ASSUMED: 1, FindingCode.FORMULA: 2}
+    assert rig.query("select st_x(geom) from geo.t order by id") == [(30,), (31,)]
+
+
+def test_formulas_that_were_never_calculated_are_named_by_row(rig, tmp_path):
+    rows = [("n", "lat", "lon"), (1, -2, 30), (Formula("A2*2"), -2, 31), (3, -2, Formula("29+3"))]
+    done = rig.load(workbook(tmp_path / "w.xlsx", s=rows))
+    (finding,) = [f for f in done.result.findings if f.code is FindingCode.FORMULA_NOT_CALCULATED]
+    assert (finding.count, finding.feature_ids) == (2, (2, 3))
+    assert rig.query("select id, n from geo.t order by id") == [(1, 1), (2, None)]
+
+
+def test_a_workbook_that_is_a_bomb_is_refused(rig, tmp_path):
+    path = tmp_path / "w.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (60 << 20))
+    with pytest.raises(UnreadableSource, match="zip bomb"):
+        rig.load(path)
+
+
+@pytest.mark.parametrize("suffix", ["tab", "mif"])
+def test_mapinfo_is_read_with_its_siblings(rig, tmp_path, suffix):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    frame = GeoDataFrame({"n": [7]}, geometry=[shapely.box(30, -2, 30.5, -1.5)], crs=4326)
+    pyogrio.write_dataframe(frame, folder / f"m.{suffix}", driver="MapInfo File")
+    for part in folder.iterdir():
+        rig.put(part)
+    rig.run(rig.parameters(f"m.{suffix}"))
+    assert rig.query("select n, st_area(geom) from geo.t") == [(7, pytest.approx(0.25, rel=1e-6))]
+
+
+def test_a_drawing_needs_the_crs_it_was_drawn_in(rig, tmp_path):
+    path = tmp_path / "d.dxf"
+    lines = [shapely.LineString([(500_000, 9_780_000), (500_100, 9_780_000)])]
+    pyogrio.write_dataframe(GeoDataFrame({"Layer": ["road"]}, geometry=lines, crs=32735), path, driver="DXF")
+    done = rig.load(path, input_crs="EPSG:32735")
+    assert done.result.geometry_type.startswith("MultiLineString")
+    ((length,),) = rig.query("select st_length(geom::geography) from geo.t")
+    # The central meridian's scale is 0.9996: 100 m on the map are 100.04 on the ground.
+    assert length == pytest.approx(100 / 0.9996, abs=0.01)
+
+
+def test_a_seamless_table_that_names_other_files_is_refused(rig, tmp_path):
+    path = tmp_path / "m.tab"
+    path.write_text('!table\n!version 300\nbegin_metadata\n"\\IsSeamless" = "TRUE"\nend_metadata\n')
+    with pytest.raises(UnreadableSource, match="MapInfo"):
+        rig.load(path)
+
+
+def test_geometry_as_hexadecimal_wkb_in_a_text_table_is_read(rig, tmp_path):
+    rows = [shapely.to_wkb(shapely.Point(30, -2), hex=True), shapely.to_wkb(shapely.Point(31, -3), hex=True), "00zz"]
+    path = tmp_path / "p.csv"
+    path.write_text("n,geom\n" + "".join(f"{i},{g}\n" for i, g in enumerate(rows)))
+    done = rig.load(path)
+    assert rig.query("select n, st_x(geom), st_y(geom) from geo.t order by n") == [(0, 30, -2), (1, 31, -3)]
+    assert found(done)[FindingCode.NULL_GEOMETRY] == 1
+
+
+def test_an_archive_in_an_archive_is_loaded(rig, tmp_path):
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("p.csv", "lat,lon,n\n-2,30,5\n")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.write(inner, "in/inner.zip")
+    rig.load(tmp_path / "outer.zip")
+    assert rig.query("select n from geo.t") == [(5,)]
+
+
+def planned(folder: Path, path: Path, **options: object) -> dict[str, tuple[str, int]]:
+    """The tables of a file: their types and their layers' feature counts."""
+    unpacked = fetched = path
+    if path.suffix == ".zip":
+        fetched = folder / "unpacked"
+        shutil.rmtree(fetched, ignore_errors=True)
+        fetching.archives.unpack(unpacked, fetched, "c/f")
+    parameters = ProcessVectorParameters.model_validate(
+        {
+            "blob_name": path.name,
+            "file_extension": path.suffix,
+            "table_name": "t",
+            "access_level": "public",
+            **options,
+        }
+    )
+    plans = layers.planned_layers(fetched, parameters, 1)
+    return {t.name: (t.geometry_type, plan.feature_count) for plan in plans for t in plan.tables}
+
+
+def test_every_layer_becomes_a_table_when_asked(tmp_path):
+    path = tmp_path / "f.gpkg"
+    for layer, shape in (("Roads & Tracks", shapely.LineString([(0, 0), (1, 1)])), ("places", shapely.Point(1, 2))):
+        pyogrio.write_dataframe(GeoDataFrame({"a": [1]}, geometry=[shape], crs=4326), path, layer=layer, append=True)
+    with pytest.raises(AmbiguousLayer, match="all_layers"):
+        planned(tmp_path, path)
+    assert planned(tmp_path, path, all_layers=True) == {
+        "t_roads_tracks": ("MultiLineString", 1),
+        "t_places": ("Point", 1),
+    }
+
+
+def test_every_file_of_an_archive_becomes_a_table_and_others_are_named(tmp_path):
+    path = tmp_path / "f.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "lat,lon\n1,2\n")
+        archive.writestr("b.csv", "lat,lon\n1,2\n3,4\n")
+        archive.writestr("c.csv", "text\nx\n")
+    assert planned(tmp_path, path, all_layers=True) == {"t_a": ("Point", 1), "t_b": ("Point", 2)}
+
+
+def test_a_layer_of_unlike_types_becomes_a_table_for_each_kind_when_asked(tmp_path):
+    path = tmp_path / "f.gpkg"
+    shapes = [shapely.Point(1, 2), shapely.box(0, 0, 1, 1), shapely.MultiPoint([(3, 4), (5, 6)])]
+    pyogrio.write_dataframe(
+        GeoDataFrame({"a": [1, 2, 3]}, geometry=np.array(shapes), crs=4326), path, geometry_type="Unknown"
+    )
+    assert planned(tmp_path, path, geometry_params={"mixed": "split"}) == {
+        "t_points": ("MultiPoint", 3),
+        "t_polygons": ("MultiPolygon", 3),
+    }
+    assert planned(tmp_path, path, geometry_params={"mixed": "collection"}) == {"t": ("GeometryCollection", 3)}
+
+
+def test_a_file_without_any_layer_to_load_is_refused(tmp_path):
+    path = tmp_path / "f.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("c.csv", "text\nx\n")
+    with pytest.raises(NoFeatures):
+        planned(tmp_path, path, all_layers=True)
