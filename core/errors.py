@@ -21,11 +21,14 @@ GeomachineError
 │   ├── InvalidGeometry           INVALID_GEOMETRY
 │   ├── NoFeatures                NO_FEATURES
 │   ├── ColumnsMissing            COLUMNS_MISSING
+│   ├── SchemaMismatch            SCHEMA_MISMATCH
+│   ├── DuplicateKey              DUPLICATE_KEY
 │   └── TargetExists              TARGET_EXISTS
 ├── TransientError                the same attempt may succeed later
 │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
 │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
-│   └── QueueUnavailable          QUEUE_UNAVAILABLE
+│   ├── QueueUnavailable          QUEUE_UNAVAILABLE
+│   └── TargetChanged             TARGET_CHANGED
 ├── ResourceError                 a bigger worker may succeed
 │   ├── OutOfMemory               OUT_OF_MEMORY
 │   ├── TaskTimeout               TASK_TIMEOUT
@@ -199,6 +202,18 @@ class ColumnsMissing(DataError):
     code = "COLUMNS_MISSING"
 
 
+class SchemaMismatch(DataError):
+    """The file does not have the columns of the table that its rows shall join."""
+
+    code = "SCHEMA_MISMATCH"
+
+
+class DuplicateKey(DataError):
+    """The key is empty or not unique."""
+
+    code = "DUPLICATE_KEY"
+
+
 class TargetExists(DataError):
     """The output exists already and overwriting was not asked for."""
 
@@ -229,6 +244,12 @@ class QueueUnavailable(TransientError):
     """The message broker did not answer."""
 
     code = "QUEUE_UNAVAILABLE"
+
+
+class TargetChanged(TransientError):
+    """The table was changed by somebody else while new rows for it were made."""
+
+    code = "TARGET_CHANGED"
 
 
 class ResourceError(GeomachineError):

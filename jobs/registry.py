@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.machine.registry import AnyJob
-from jobs import hello_world, process_raster_docker, process_raster_v2, process_vector
+from jobs import hello_world, process_raster_docker, process_raster_v2, process_vector, process_vector_docker
 
 JOBS: Mapping[str, AnyJob] = {
     job.name: job
@@ -14,5 +14,6 @@ JOBS: Mapping[str, AnyJob] = {
         process_raster_docker.JOB,
         process_raster_v2.JOB,
         process_vector.JOB,
+        process_vector_docker.JOB,
     )
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
-from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_UPLOAD
+from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_PROCESS_COMPLETE, VECTOR_UPLOAD
 from core.machine.registry import AnyTask
 
 HANDLERS: Mapping[AnyTask, str] = {
@@ -20,4 +20,5 @@ HANDLERS: Mapping[AnyTask, str] = {
     VECTOR_PREPARE: "services.vector.handlers:prepare",
     VECTOR_UPLOAD: "services.vector.handlers:upload",
     VECTOR_CREATE_STAC: "services.vector.handlers:create_stac",
+    VECTOR_PROCESS_COMPLETE: "services.vector.handlers:process",
 }

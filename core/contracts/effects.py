@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import JsonValue
 
-from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
+from core.models.catalog import CogMetadata, FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
 
 StacJson = Mapping[str, JsonValue]
 
@@ -38,9 +39,10 @@ class UpsertCogMetadata:
 
 @dataclass(frozen=True)
 class SwapFeatureTable:
-    """Rename a loaded staging table to its published name and write its catalogue rows.
+    """Rename a loaded staging table, with its tile view, to the published names and write its catalogue rows.
 
-    `overwrite` lets it drop the table that has the name now; without it that table is a TargetExists.
+    `overwrite` lets it drop the table that has the name now; without it that table is a TargetExists. A style is
+    written unless the table has that one already.
     """
 
     schema: str
@@ -49,6 +51,25 @@ class SwapFeatureTable:
     catalog: GeoTableCatalog
     tracking: VectorEtlTracking
     overwrite: bool = False
+    style: FeatureCollectionStyle | None = None
 
 
-Effect = UpsertStacItem | UpsertCogMetadata | SwapFeatureTable
+@dataclass(frozen=True)
+class MergeFeatureTable:
+    """Move the rows of a staging table into the published one, drop the former and write the catalogue rows.
+
+    Rows whose `key` the table has are replaced and keep their id; without a key all are added. Nothing is moved, and
+    TargetChanged raised, when the table is no longer as `expected` (its catalogue row's `updated_at`) says.
+    """
+
+    schema: str
+    staging: str
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    expected: datetime
+    catalog: GeoTableCatalog
+    tracking: VectorEtlTracking
+
+
+Effect = UpsertStacItem | UpsertCogMetadata | SwapFeatureTable | MergeFeatureTable

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from pydantic import JsonValue
+
+from core.models.catalog import GeoTableCatalog, VectorEtlTracking
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,12 +41,18 @@ class SqlType(StrEnum):
 
 
 STAGING_MARK = "__stg_"
+_VIEW_MARK = "__stv_"
 
 
-def staging_name(table: str, job_id: str, attempt: int) -> str:
-    """The name of an unfinished table: at most 63 bytes, another one for every attempt."""
-    suffix = f"{STAGING_MARK}{job_id[:8]}_{attempt}"
+def staging_name(table: str, job_id: str, number: int) -> str:
+    """The name of an unfinished table, at most 63 bytes. `number` tells attempts and tables of a job apart."""
+    suffix = f"{STAGING_MARK}{job_id[:8]}_{number}"
     return table[: 63 - len(suffix)] + suffix
+
+
+def staging_view(staging: str) -> str:
+    """The name of an unfinished table's tile view."""
+    return staging.replace(STAGING_MARK, _VIEW_MARK)
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,17 @@ class FeatureTable:
 
 
 @dataclass(frozen=True)
+class TableIndexes:
+    """What is built once the rows are there. `cluster` sorts them along a Hilbert curve."""
+
+    spatial: bool = True
+    cluster: bool = False
+    primary_key: str = "id"
+    attributes: Sequence[str] = ()
+    temporal: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class TableFacts:
     """What a loaded table holds. `bbox` is (min x, min y, max x, max y) in the table's CRS."""
 
@@ -75,6 +96,41 @@ class TableFacts:
     temporal: tuple[str, str] | None  #: first and last moment of the temporal column, ISO 8601 in UTC
 
 
+@dataclass(frozen=True)
+class LiveTable:
+    """A table as the database has it. `columns` are its attributes with PostgreSQL's names of their types.
+
+    `catalog` is its row, None when it has none; `updated_at` there changes whenever the rows do. A table without
+    `id` or `geom` was not made here.
+    """
+
+    schema: str
+    name: str
+    geometry_type: str | None
+    srid: int
+    columns: Mapping[str, str]
+    primary_key: str | None
+    has_id: bool
+    catalog: GeoTableCatalog | None
+
+    def as_feature_table(self) -> FeatureTable:
+        """The same table, for what asks of its rows only."""
+        return FeatureTable(self.schema, self.name, self.geometry_type or "Geometry", self.srid, ())
+
+
+@dataclass(frozen=True)
+class ColumnValues:
+    """What an attribute column holds: its most frequent values, or quantiles of a number."""
+
+    name: str
+    distinct: int  #: at most one more than was asked for
+    values: tuple[str | int | float | bool, ...]
+    quantiles: tuple[float, ...]
+
+
+Told = Callable[[Sequence[int]], Mapping[str, JsonValue]]
+
+
 class FeatureTables(Protocol):
     """Builds feature tables beside the published ones. Each call is a transaction of its own."""
 
@@ -82,26 +138,65 @@ class FeatureTables(Protocol):
         """Create the table empty and without indexes, dropping what an earlier attempt left under the name."""
         ...
 
-    def copy(self, table: FeatureTable, batches: Iterable[pa.RecordBatch]) -> int:
-        """Binary COPY of Arrow batches: `id`, the columns in their order, `geom` as WKB. All rows or none; how many."""
+    def loaded(self, staging: str, part: int) -> Mapping[str, JsonValue] | None:
+        """What was told when the part was loaded into the first of its tables; None when it was not."""
         ...
 
-    def index(self, table: FeatureTable, *, spatial: bool, attributes: Sequence[str], temporal: Sequence[str]) -> None:
-        """Primary key `id`, GiST on `geom`, B-tree on attributes (descending on temporal ones), ANALYZE. Repeatable."""
+    def load(
+        self, streams: Sequence[tuple[FeatureTable, Iterable[pa.RecordBatch]]], part: int, told: Told
+    ) -> Mapping[str, JsonValue]:
+        """Binary COPY of Arrow batches into each table in turn: `id`, the columns in their order, `geom` as WKB.
+
+        All rows of all tables or none, and with them what `told` makes of the row counts. A part that was loaded
+        already is not read: the answer is what was told then.
+        """
+        ...
+
+    def index(self, table: FeatureTable, wanted: TableIndexes) -> None:
+        """Order, primary key, GiST on `geom`, B-trees (descending on temporal columns), ANALYZE. Repeatable.
+
+        Raises DuplicateKey, and InvalidRequest for a column that cannot be indexed.
+        """
+        ...
+
+    def build_tile_view(self, table: FeatureTable, max_vertices: int) -> None:
+        """The table's rows in pieces of at most so many vertices, under `staging_view` of its name. Repeatable."""
+        ...
+
+    def require_key(self, table: FeatureTable, key: Sequence[str]) -> None:
+        """Raise DuplicateKey when the columns are null in a row, or together the same in two."""
         ...
 
     def facts(self, table: FeatureTable, temporal: str | None = None) -> TableFacts:
         """Exact row count, extent and geometry types. Raises NoFeatures for an empty table."""
         ...
 
+    def merged_facts(
+        self, table: FeatureTable, live: LiveTable, key: Sequence[str], temporal: str | None = None
+    ) -> TableFacts:
+        """The facts of `live` once the rows of `table` have joined it, replacing those of the same key."""
+        ...
+
+    def values(self, table: FeatureTable, column: str, limit: int, classes: int) -> ColumnValues:
+        """What a column holds, for a style. Texts and truth values have no quantiles."""
+        ...
+
     def exists(self, schema: str, name: str) -> bool:
         """True when a table, view or other relation of that name is there."""
         ...
 
-    def drop(self, schema: str, name: str) -> None:
-        """Drop the table if it is there."""
+    def live(self, schema: str, name: str) -> LiveTable | None:
+        """The table of that name; None when there is none."""
         ...
 
-    def drop_leftovers(self, schema: str, job_id: str, keep: str) -> list[str]:
-        """Drop the job's staging tables but `keep`, skipping what is in use; the names dropped."""
+    def tracking(self, name: str) -> VectorEtlTracking | None:
+        """The run that wrote the table's rows last."""
+        ...
+
+    def drop(self, schema: str, name: str) -> None:
+        """Drop an unfinished table with its tile view, if it is there."""
+        ...
+
+    def drop_leftovers(self, schema: str, job_id: str, keep: Sequence[str]) -> list[str]:
+        """Drop the job's unfinished tables but those to keep, skipping what is in use; the names dropped."""
         ...

@@ -12,8 +12,10 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstra
 
 from core.contracts.jobs import JobResult
 from core.contracts.storage import BlobName
-from core.contracts.tables import STAGING_MARK, FeatureColumn, FeatureTable, SqlType
+from core.contracts.tables import STAGING_MARK, FeatureColumn, FeatureTable, SqlType, staging_name
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.contracts.vector_tables import TableOptions
+from core.models.catalog import WriteMode
 from core.models.platform import AccessLevel
 
 _TABLE = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
@@ -171,7 +173,7 @@ class IndexOptions(Contract):
 _CONVERTER_KEYS = ("lat_name", "lon_name", "wkt_column", "layer_name")
 
 
-class ProcessVectorParameters(Contract):
+class ProcessVectorParameters(TableOptions):
     """Parameters of `process_vector`. `converter_params` is another place for the names of columns and layer."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -181,7 +183,6 @@ class ProcessVectorParameters(Contract):
     container_name: str = "bronze-vectors"
     table_name: TableName
     schema_name: Literal["geo"] = Field("geo", alias="schema")
-    overwrite: bool = False
 
     layer_name: Text | None = None
     all_layers: bool = False  #: a table for every layer, named after it
@@ -343,12 +344,25 @@ class LayerPlan(Contract):
 
 
 class PreparedVector(Contract):
-    """What prepare found out."""
+    """What prepare found out. Its staging tables are there, empty."""
 
     layers: tuple[LayerPlan, ...]
     size_bytes: int
     etag: str
     started_at: datetime
+
+    def part(self, layer: int, partition: int) -> int:
+        """The number of a partition among those of all layers."""
+        return sum(len(before.partitions) for before in self.layers[:layer]) + partition
+
+    def staging(self, job_id: str, layer: int) -> tuple[FeatureTable, ...]:
+        """The unfinished tables of a layer; every attempt to prepare has others."""
+        first = sum(len(before.tables) for before in self.layers[:layer])
+        attempt = int(self.started_at.timestamp() * 1000) * 1000
+        return tuple(
+            table.staging(staging_name(table.name, job_id, attempt + number))
+            for number, table in enumerate(self.layers[layer].tables, first)
+        )
 
 
 class UploadVector(Contract):
@@ -390,27 +404,51 @@ class UploadedVector(Contract):
 
 
 class CreateVectorStac(Contract):
-    """Index the staging table, describe it and have it swapped in."""
+    """Index the staging tables, describe them and have them take their places."""
 
     parameters: ProcessVectorParameters
     prepared: PreparedVector
-    uploaded: UploadedVector
+    uploaded: tuple[UploadedVector, ...]
 
 
-class VectorPublished(Contract):
-    """The table as it is catalogued. `bbox` is in EPSG:4326."""
+class PublishedTable(Contract):
+    """A table as it is catalogued. `bbox` is in EPSG:4326; `rows_written` of this run, `row_count` in the table now."""
 
+    table_name: str
     collection_id: str
     item_id: str
     bbox: tuple[float, float, float, float]
+    rows_written: int
     row_count: int
+    geometry_type: str
     geometry_types: tuple[str, ...]
+    source_crs: str
+    srid: int
+    column_definitions: Mapping[str, JsonValue]
+
+
+class VectorPublished(Contract):
+    """Every table of the job, the first being the one that carries its name where there is one."""
+
+    tables: tuple[PublishedTable, ...]
+    rows_read: int
     findings: tuple[Finding, ...]
+
+
+class VectorProcessed(Contract):
+    """All stages done by one task."""
+
+    prepared: PreparedVector
+    parts: int
+    published: VectorPublished
 
 
 VECTOR_PREPARE = TaskType("process_vector_prepare", ProcessVectorParameters, PreparedVector, Queue.VECTOR, Weight.HEAVY)
 VECTOR_UPLOAD = TaskType("process_vector_upload", UploadVector, UploadedVector, Queue.VECTOR, Weight.HEAVY)
 VECTOR_CREATE_STAC = TaskType("vector_create_stac", CreateVectorStac, VectorPublished, Queue.VECTOR, Weight.HEAVY)
+VECTOR_PROCESS_COMPLETE = TaskType(
+    "vector_process_complete", ProcessVectorParameters, VectorProcessed, Queue.LONG, Weight.HEAVY
+)
 
 
 class UploadSummary(Contract):
@@ -434,8 +472,22 @@ class VectorTiles(Contract):
     viewer_url: str
 
 
+class TableResult(Contract):
+    """One of a job's tables. URLs are relative to the service's address."""
+
+    table_name: str
+    geometry_type: str
+    item_id: str
+    row_count: int
+    ogc_features_url: str
+    tiles_url: str
+
+
 class VectorJobResult(JobResult):
-    """Result of `process_vector`. URLs are relative to the service's address."""
+    """Result of `process_vector`. URLs are relative to the service's address.
+
+    What is said of one table is said of the first; `bbox` covers all of them.
+    """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -454,6 +506,8 @@ class VectorJobResult(JobResult):
     ogc_features_url: str
     viewer_url: str
     vector_tiles: VectorTiles
+    write_mode: WriteMode
+    tables: tuple[TableResult, ...]
     stages_completed: int
     total_tasks_executed: int
     tasks_by_status: Mapping[str, int]

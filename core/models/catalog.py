@@ -10,8 +10,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
+from core.models.platform import AccessLevel
 from core.models.record import ByteCount, JobId, Json, NonNegative, Positive, Record, RowCount, Stamped
-from core.schema.table import Check, ForeignKey, Index, Table
+from core.schema.table import Check, ForeignKey, Index, Table, is_one_of
 
 _BBOX_ORDERED = Check("bbox_ordered", "bbox_minx <= bbox_maxx AND bbox_miny <= bbox_maxy")
 _BBOX_WHOLE = Check("bbox_whole", "num_nulls(bbox_minx, bbox_miny, bbox_maxx, bbox_maxy) IN (0, 4)")
@@ -26,6 +27,15 @@ class EtlStatus(StrEnum):
     COMPLETED = "completed"  #: its rows are the published ones
     FAILED = "failed"  #: gave up; the table is as it was
     SUPERSEDED = "superseded"  #: a later run replaced its rows
+
+
+class WriteMode(StrEnum):
+    """What a run does to the table of its name."""
+
+    CREATE = "create"  #: make it; refused when it is there
+    OVERWRITE = "overwrite"  #: replace its rows, columns and indexes
+    APPEND = "append"  #: add rows to it
+    UPSERT = "upsert"  #: replace the rows whose key the file has, add the others
 
 
 class CogMetadata(Record):
@@ -98,7 +108,8 @@ class CogMetadata(Record):
 class GeoTableCatalog(Record):
     """A published feature table, as the services and the databases it is replicated to see it.
 
-    `bbox_*` is in EPSG:4326, `srid` that of the geometry column.
+    `bbox_*` is in EPSG:4326, `srid` that of the geometry column; `geometry_types` are those that its rows have.
+    `tile_view` is the materialised view of the same rows in small pieces from which tiles are made.
     """
 
     __table__: ClassVar[Table] = Table(
@@ -111,6 +122,8 @@ class GeoTableCatalog(Record):
             _BBOX_WHOLE,
             _TIME_ORDERED,
             Check("published_has_date", "NOT published OR published_at IS NOT NULL"),
+            # The enum type lives in schema app, which is not replicated.
+            Check("access_level_known", is_one_of("access_level", AccessLevel)),
         ),
     )
 
@@ -129,7 +142,10 @@ class GeoTableCatalog(Record):
     temporal_end: AwareDatetime | None = None
     temporal_property: str | None = None
     geometry_type: str | None = None
+    geometry_types: list[str] | None = None
     primary_geometry: Annotated[str, Field(max_length=63)] = "geom"
+    primary_key: Annotated[str, Field(max_length=63)] = "id"
+    tile_view: Annotated[str, Field(max_length=63)] | None = None
     srid: Annotated[int, Field(ge=0)] = 4326
     feature_count: RowCount | None = None
     stac_collection_id: str | None = None
@@ -139,6 +155,7 @@ class GeoTableCatalog(Record):
     sci_doi: str | None = None
     sci_citation: str | None = None
     table_type: str = "user"
+    access_level: str = AccessLevel.OUO.value
     column_definitions: Json | None = None
     custom_properties: Json | None = None
     published: bool = False
@@ -148,7 +165,7 @@ class GeoTableCatalog(Record):
 
 
 class VectorEtlTracking(Record):
-    """One run that filled a feature table, never replicated."""
+    """One run that filled a feature table, and for whom; never replicated."""
 
     __table__: ClassVar[Table] = Table(
         name="vector_etl_tracking",
@@ -160,6 +177,13 @@ class VectorEtlTracking(Record):
 
     table_name: Annotated[str, Field(max_length=63)]
     etl_job_id: JobId
+    job_type: str | None = None
+    write_mode: WriteMode = WriteMode.CREATE
+    dataset_id: str | None = None
+    resource_id: str | None = None
+    version_id: str | None = None
+    request_id: str | None = None
+    client_id: str | None = None
     source_file: str | None = None
     source_format: str | None = None
     source_crs: str | None = None
@@ -182,3 +206,38 @@ class VectorEtlTracking(Record):
     findings: list[Json] | None = None
     created_at: Stamped = None
     created_by: str | None = None
+
+
+class VectorLoad(Record):
+    """A part of a file that is in a staging table. Written with its rows, so that nobody loads it again.
+
+    `part` numbers the parts of all layers of the job; `output` is what the task that loaded it answered.
+    """
+
+    __table__: ClassVar[Table] = Table(name="vector_loads", primary_key=("staging", "part"))
+
+    staging: Annotated[str, Field(max_length=63)]
+    part: NonNegative
+    output: Json
+    created_at: Stamped = None
+
+
+class FeatureCollectionStyle(Record):
+    """How a feature table is drawn, as `core.contracts.styles` encodes it; one per table is the default."""
+
+    __table__: ClassVar[Table] = Table(
+        name="feature_collection_styles",
+        schema="geo",
+        primary_key=("collection_id", "style_id"),
+        indexes=(Index(("collection_id",), unique=True, where="is_default", name="ux_styles_default"),),
+        foreign_keys=(ForeignKey(("collection_id",), "geo.table_catalog", ("table_name",), on_delete="CASCADE"),),
+    )
+
+    collection_id: Annotated[str, Field(max_length=63)]
+    style_id: Annotated[str, Field(max_length=63, pattern="^[a-z0-9][a-z0-9_-]*$")]
+    title: str | None = None
+    description: str | None = None
+    style_spec: Json
+    is_default: bool = False
+    created_at: Stamped = None
+    updated_at: Stamped = None

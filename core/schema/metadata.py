@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from core.errors import ContractViolation
 from core.models.approvals import ApprovalItem, DatasetApproval
 from core.models.audit import AuditEntry
-from core.models.catalog import CogMetadata, GeoTableCatalog, VectorEtlTracking
+from core.models.catalog import CogMetadata, FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
 from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
 from core.models.janitor import JanitorRun
@@ -44,6 +44,8 @@ RECORDS: tuple[type[Record], ...] = (
     CogMetadata,
     GeoTableCatalog,
     VectorEtlTracking,
+    VectorLoad,
+    FeatureCollectionStyle,
 )
 
 ENUM_SCHEMA = "app"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core.contracts.effects import Effect, SwapFeatureTable, UpsertCogMetadata, UpsertStacItem
+from core.contracts.effects import Effect, MergeFeatureTable, SwapFeatureTable, UpsertCogMetadata, UpsertStacItem
 from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item
-from infrastructure.postgres.feature_tables import apply_swap
+from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.pool import Connection
 
 
@@ -19,5 +19,7 @@ def apply(conn: Connection, effect: Effect) -> None:
             apply_upsert_cog_metadata(conn, effect)
         case SwapFeatureTable():
             apply_swap(conn, effect)
+        case MergeFeatureTable():
+            apply_merge(conn, effect)
         case _:
             assert_never(effect)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
-from pydantic import BaseModel
+from pydantic import JsonValue
 
-from core.contracts.effects import SwapFeatureTable
-from core.contracts.tables import STAGING_MARK, FeatureTable, SqlType, TableFacts
-from core.errors import Conflict, ContractViolation, InvalidRequest, NoFeatures, TargetExists
+from core.contracts.tables import (
+    STAGING_MARK,
+    ColumnValues,
+    FeatureTable,
+    LiveTable,
+    TableFacts,
+    TableIndexes,
+    Told,
+    staging_view,
+)
+from core.errors import Conflict, InvalidRequest, TargetChanged
+from core.models.catalog import VectorEtlTracking
+from infrastructure.postgres import feature_reads
+from infrastructure.postgres.feature_types import column_definitions, geometry_type
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 
@@ -21,41 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Q = Queries("feature_tables")
-
-_SQL_TYPES: Mapping[SqlType, LiteralString] = {
-    SqlType.BOOLEAN: "boolean",
-    SqlType.SMALLINT: "smallint",
-    SqlType.INTEGER: "integer",
-    SqlType.BIGINT: "bigint",
-    SqlType.REAL: "real",
-    SqlType.DOUBLE: "double precision",
-    SqlType.NUMERIC: "numeric",
-    SqlType.TEXT: "text",
-    SqlType.BYTEA: "bytea",
-    SqlType.DATE: "date",
-    SqlType.TIME: "time",
-    SqlType.TIMESTAMP: "timestamp",
-    SqlType.TIMESTAMPTZ: "timestamptz",
-    SqlType.INTERVAL: "interval",
-    SqlType.JSONB: "jsonb",
-    SqlType.BOOLEAN_LIST: "boolean[]",
-    SqlType.INTEGER_LIST: "integer[]",
-    SqlType.BIGINT_LIST: "bigint[]",
-    SqlType.DOUBLE_LIST: "double precision[]",
-    SqlType.TEXT_LIST: "text[]",
-}
-
-_FAMILIES: tuple[LiteralString, ...] = (
-    "Geometry",
-    "Point",
-    "MultiPoint",
-    "LineString",
-    "MultiLineString",
-    "Polygon",
-    "MultiPolygon",
-    "GeometryCollection",
-)
-_GEOMETRY_TYPES: Mapping[str, LiteralString] = {f + z: f + z for f in _FAMILIES for z in ("", "Z")}
 
 
 class PostgresFeatureTables:
@@ -66,166 +42,171 @@ class PostgresFeatureTables:
 
     def create(self, table: FeatureTable) -> None:
         """Create the table empty and without indexes, dropping what an earlier attempt left under the name."""
-        name = sql.Identifier(table.schema, table.name)
         with transaction(self._pool) as conn:
-            conn.execute(sql.SQL(_Q["drop"]).format(table=name))
+            _drop(conn, table.schema, table.name)
             conn.execute(
                 sql.SQL(_Q["create"]).format(
-                    table=name,
-                    columns=_column_definitions(table),
-                    geometry_type=sql.SQL(_geometry_type(table)),
+                    table=sql.Identifier(table.schema, table.name),
+                    columns=column_definitions(table),
+                    geometry_type=sql.SQL(geometry_type(table)),
                     srid=sql.Literal(table.srid),
                 )
             )
 
-    def copy(self, table: FeatureTable, batches: Iterable[pa.RecordBatch]) -> int:
-        """Binary COPY of Arrow batches; all rows or none; how many."""
-        # Arrow stays out of processes that only serve: this module is imported by the function app.
-        from infrastructure.postgres.arrow_copy import encoded
+    def loaded(self, staging: str, part: int) -> Mapping[str, JsonValue] | None:
+        """What was told when the part was loaded; None when it was not."""
+        with connection(self._pool) as conn:
+            return _loaded(conn, staging, part)
 
-        statement = sql.SQL(_Q["copy"]).format(
-            table=sql.Identifier(table.schema, table.name),
-            columns=sql.SQL(", ").join(sql.Identifier(n) for n in ("id", *(c.name for c in table.columns), "geom")),
-        )
-        rows = 0
-        with transaction(self._pool) as conn, conn.cursor() as cursor, cursor.copy(statement) as stream:
-            for piece, count in encoded(table, batches):
-                stream.write(piece)
-                rows += count
-        return rows
+    def load(
+        self, streams: Sequence[tuple[FeatureTable, Iterable[pa.RecordBatch]]], part: int, told: Told
+    ) -> Mapping[str, JsonValue]:
+        """Binary COPY of Arrow batches into each table in turn, and `told` with them; once for every part."""
+        staging = streams[0][0].name
+        try:
+            with transaction(self._pool) as conn:
+                known = _loaded(conn, staging, part)
+                if known is not None:
+                    return known
+                output = told([_copy(conn, table, batches) for table, batches in streams])
+                conn.execute(_Q["save_load"], {"staging": staging, "part": part, "output": Jsonb(dict(output))})
+                return output
+        except psycopg.errors.UniqueViolation as e:
+            raise TargetChanged(f"Another attempt has loaded part {part} of {staging} meanwhile.") from e
+        except psycopg.errors.UndefinedTable as e:
+            raise Conflict(
+                f"The unfinished table {staging} was tidied away before it was loaded.", hint="Resubmit the job."
+            ) from e
 
-    def index(self, table: FeatureTable, *, spatial: bool, attributes: Sequence[str], temporal: Sequence[str]) -> None:
-        """Primary key, GiST and B-tree indexes in one transaction, then ANALYZE. A repetition only analyses."""
+    def index(self, table: FeatureTable, wanted: TableIndexes) -> None:
+        """Order, keys and indexes in one transaction, then ANALYZE. A repetition only analyses."""
         name = sql.Identifier(table.schema, table.name)
         with transaction(self._pool) as conn, _index_errors(table):
             done = conn.execute(_Q["has_primary_key"], {"table": name.as_string(conn)}).fetchone()
             if done != (True,):
-                conn.execute(_Q["index_memory"])
-                conn.execute(sql.SQL(_Q["add_primary_key"]).format(table=name))
-                if spatial:
-                    conn.execute(sql.SQL(_Q["index_geometry"]).format(table=name))
-                for block, columns in (("index_attribute", attributes), ("index_temporal", temporal)):
-                    for column in columns:
-                        conn.execute(sql.SQL(_Q[block]).format(table=name, column=sql.Identifier(column)))
+                _build(conn, table, wanted)
             conn.execute(sql.SQL(_Q["analyze"]).format(table=name))
+
+    def build_tile_view(self, table: FeatureTable, max_vertices: int) -> None:
+        """The table's rows in pieces of at most so many vertices, indexed."""
+        view = sql.Identifier(table.schema, staging_view(table.name))
+        with transaction(self._pool) as conn:
+            conn.execute(sql.SQL(_Q["drop_view"]).format(view=view))
+            conn.execute(_Q["index_memory"])
+            conn.execute(
+                sql.SQL(_Q["create_tile_view"]).format(
+                    view=view,
+                    table=sql.Identifier(table.schema, table.name),
+                    columns=sql.SQL(", ").join(sql.Identifier(n) for n in ("id", *(c.name for c in table.columns))),
+                    vertices=sql.Literal(max_vertices),
+                    srid=sql.Literal(table.srid),
+                )
+            )
+            conn.execute(sql.SQL(_Q["index_geometry"]).format(table=view))
+            conn.execute(sql.SQL(_Q["analyze"]).format(table=view))
+
+    def require_key(self, table: FeatureTable, key: Sequence[str]) -> None:
+        """Raise DuplicateKey when the columns are null in a row, or together the same in two."""
+        with connection(self._pool) as conn:
+            feature_reads.require_key(conn, table, key)
 
     def facts(self, table: FeatureTable, temporal: str | None = None) -> TableFacts:
         """Exact row count, extent and geometry types. Raises NoFeatures for an empty table."""
-        name = sql.Identifier(table.schema, table.name)
         with transaction(self._pool) as conn:
-            row = conn.execute(sql.SQL(_Q["facts"]).format(table=name)).fetchone()
-            if row is None or not row[0]:
-                raise NoFeatures(f"Table {table.schema}.{table.name} holds no feature.")
-            first_last = None
-            if temporal is not None:
-                conn.execute(_Q["utc"])
-                query = sql.SQL(_Q["temporal_extent"]).format(table=name, column=sql.Identifier(temporal))
-                first_last = conn.execute(query).fetchone()
-        count, minx, miny, maxx, maxy, types = row
-        return TableFacts(
-            row_count=count,
-            bbox=(minx, miny, maxx, maxy),
-            geometry_types=tuple(t.removeprefix("ST_") for t in types),
-            temporal=None if first_last is None or first_last[0] is None else (first_last[0], first_last[1]),
-        )
+            return feature_reads.facts(conn, table, temporal)
+
+    def merged_facts(
+        self, table: FeatureTable, live: LiveTable, key: Sequence[str], temporal: str | None = None
+    ) -> TableFacts:
+        """The facts of `live` once the rows of `table` have joined it."""
+        with transaction(self._pool) as conn:
+            return feature_reads.merged_facts(conn, table, live, key, temporal)
+
+    def values(self, table: FeatureTable, column: str, limit: int, classes: int) -> ColumnValues:
+        """What a column holds, for a style."""
+        with connection(self._pool) as conn:
+            return feature_reads.values(conn, table, column, limit, classes)
 
     def exists(self, schema: str, name: str) -> bool:
         """True when a table, view or other relation of that name is there."""
         with connection(self._pool) as conn:
             return conn.execute(_Q["relation_kind"], {"schema": schema, "name": name}).fetchone() is not None
 
-    def drop(self, schema: str, name: str) -> None:
-        """Drop the table if it is there."""
-        with connection(self._pool) as conn:
-            conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, name)))
+    def live(self, schema: str, name: str) -> LiveTable | None:
+        """The table of that name; None when there is none."""
+        with transaction(self._pool) as conn:
+            return feature_reads.live(conn, schema, name)
 
-    def drop_leftovers(self, schema: str, job_id: str, keep: str) -> list[str]:
-        """Drop the job's staging tables but `keep`, skipping what is in use; the names dropped."""
+    def tracking(self, name: str) -> VectorEtlTracking | None:
+        """The run that wrote the table's rows last."""
+        with connection(self._pool) as conn:
+            return feature_reads.tracking(conn, name)
+
+    def drop(self, schema: str, name: str) -> None:
+        """Drop an unfinished table with its tile view, if it is there."""
+        with transaction(self._pool) as conn:
+            _drop(conn, schema, name)
+
+    def drop_leftovers(self, schema: str, job_id: str, keep: Sequence[str]) -> list[str]:
+        """Drop the job's unfinished tables but those to keep, skipping what is in use; the names dropped."""
         pattern = f"%{STAGING_MARK}{job_id[:8]}_%".replace("_", r"\_")
         with connection(self._pool) as conn:
-            found = conn.execute(_Q["leftovers"], {"schema": schema, "pattern": pattern, "keep": keep}).fetchall()
+            values = {"schema": schema, "pattern": pattern, "keep": list(keep)}
+            found = conn.execute(_Q["leftovers"], values).fetchall()
             return [name for (name,) in found if _drop_if_free(conn, schema, name)]
 
     def drop_abandoned(self) -> int:
-        """Drop the staging tables of jobs that have ended, skipping what is in use; how many."""
+        """Drop the unfinished tables of jobs that have ended, skipping what is in use; how many."""
         with connection(self._pool) as conn:
             found = conn.execute(_Q["abandoned"]).fetchall()
-            return sum(_drop_if_free(conn, schema, name) for schema, name in found)
+            dropped = sum(_drop_if_free(conn, schema, name) for schema, name in found)
+            conn.execute(_Q["forget_loads"])
+            return dropped
 
 
-def apply_swap(conn: Connection, effect: SwapFeatureTable) -> None:
-    """Rename the staging table to its published name and write its catalogue rows, in the caller's transaction.
-
-    Raises TargetExists when a table is there that the effect may not replace, Conflict when it cannot be dropped.
-    """
-    staging, live = sql.Identifier(effect.schema, effect.staging), sql.Identifier(effect.schema, effect.table)
-    names = {"schema": effect.schema, "table": effect.table, "name": effect.table}
-    conn.execute(_Q["serialize_swap"], names)
-    kind = conn.execute(_Q["relation_kind"], names).fetchone()
-    if kind is not None:
-        _require_replaceable(effect, kind[0])
-        try:
-            conn.execute(sql.SQL(_Q["drop"]).format(table=live))
-        except psycopg.errors.DependentObjectsStillExist as e:
-            raise Conflict(
-                f"Table {effect.schema}.{effect.table} cannot be replaced: {str(e).splitlines()[0]}.",
-                hint="Drop the views that use it, or publish under another table name.",
-            ) from e
-    try:
-        conn.execute(sql.SQL(_Q["rename_table"]).format(table=staging, name=sql.Identifier(effect.table)))
-    except psycopg.errors.UndefinedTable as e:
-        raise ContractViolation(f"Staging table {effect.schema}.{effect.staging} is gone.") from e
-    _tidy_index_names(conn, effect.schema, effect.table)
-    conn.execute(_Q["upsert_catalog"], _row(effect.catalog))
-    tracking = _row(effect.tracking)
-    conn.execute(_Q["supersede_tracking"], tracking)
-    conn.execute(_Q["upsert_tracking"], tracking)
+def _loaded(conn: Connection, staging: str, part: int) -> Mapping[str, JsonValue] | None:
+    row = conn.execute(_Q["loaded"], {"staging": staging, "part": part}).fetchone()
+    return row[0] if row else None
 
 
-def _require_replaceable(effect: SwapFeatureTable, kind: str) -> None:
-    where = f"{effect.schema}.{effect.table}"
-    if kind != "r":
-        raise Conflict(f"{where} is not an ordinary table, so it is not replaced.", hint="Choose another table name.")
-    if not effect.overwrite:
-        raise TargetExists(f"Table {where} exists already.", hint="Send overwrite=true or another table name.")
+def _copy(conn: Connection, table: FeatureTable, batches: Iterable[pa.RecordBatch]) -> int:
+    # Arrow stays out of processes that only serve: this module is imported by the function app.
+    from infrastructure.postgres.arrow_copy import encoded
+
+    statement = sql.SQL(_Q["copy"]).format(
+        table=sql.Identifier(table.schema, table.name),
+        columns=sql.SQL(", ").join(sql.Identifier(n) for n in ("id", *(c.name for c in table.columns), "geom")),
+    )
+    rows = 0
+    with conn.cursor() as cursor, cursor.copy(statement) as stream:
+        for piece, count in encoded(table, batches):
+            stream.write(piece)
+            rows += count
+    return rows
 
 
-def _tidy_index_names(conn: Connection, schema: str, table: str) -> None:
-    found = conn.execute(_Q["indexes"], {"table": sql.Identifier(schema, table).as_string(conn)}).fetchall()
-    for current, primary, column in found:
-        wanted = _cut(table, "_pkey" if primary else f"_{column}_idx")
-        number = 0
-        while conn.execute(_Q["name_taken"], {"schema": schema, "name": wanted}).fetchone() == (True,):
-            number += 1
-            wanted = _cut(table, f"_{number}_pkey" if primary else f"_{column}_idx{number}")
-        conn.execute(
-            sql.SQL(_Q["rename_index"]).format(index=sql.Identifier(schema, current), name=sql.Identifier(wanted))
-        )
+def _build(conn: Connection, table: FeatureTable, wanted: TableIndexes) -> None:
+    name, key = sql.Identifier(table.schema, table.name), sql.Identifier(wanted.primary_key)
+    if wanted.primary_key != "id":
+        feature_reads.require_key(conn, table, [wanted.primary_key])
+    conn.execute(_Q["index_memory"])
+    if wanted.cluster:
+        sorted_name = sql.Identifier(table.schema, staging_view(table.name))
+        for block in ("create_sorted", "fill_sorted", "drop_unsorted", "rename_sorted"):
+            statement = sql.SQL(_Q[block])
+            conn.execute(statement.format(table=name, sorted=sorted_name, name=sql.Identifier(table.name)))
+    conn.execute(sql.SQL(_Q["add_primary_key"]).format(table=name, column=key))
+    if wanted.spatial:
+        conn.execute(sql.SQL(_Q["index_geometry"]).format(table=name))
+    for block, columns in (("index_attribute", wanted.attributes), ("index_temporal", wanted.temporal)):
+        for column in columns:
+            conn.execute(sql.SQL(_Q[block]).format(table=name, column=sql.Identifier(column)))
 
 
-def _cut(table: str, suffix: str) -> str:
-    """A name of at most 63 bytes that keeps its end."""
-    suffix = suffix.encode()[-50:].decode(errors="ignore")
-    return table.encode()[: 63 - len(suffix.encode())].decode(errors="ignore") + suffix
-
-
-def _row(record: BaseModel) -> dict[str, object]:
-    return {k: Jsonb(v) if isinstance(v, dict | list) else v for k, v in record.model_dump().items()}
-
-
-def _column_definitions(table: FeatureTable) -> sql.Composed:
-    parts: list[sql.Composable] = [sql.SQL("id bigint not null")]
-    for column in table.columns:
-        sql_type = sql.SQL(_SQL_TYPES[column.sql_type])
-        parts.append(sql.SQL("{name} {type}").format(name=sql.Identifier(column.name), type=sql_type))
-    return sql.SQL(", ").join(parts)
-
-
-def _geometry_type(table: FeatureTable) -> LiteralString:
-    found = _GEOMETRY_TYPES.get(table.geometry_type)
-    if found is None:
-        raise ContractViolation(f"{table.geometry_type!r} is not a geometry type of PostGIS that is built here.")
-    return found
+def _drop(conn: Connection, schema: str, name: str) -> None:
+    conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, staging_view(name))))
+    conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, name)))
+    conn.execute(_Q["forget_load"], {"staging": name})
 
 
 def _drop_if_free(conn: Connection, schema: str, name: str) -> bool:
@@ -233,7 +214,7 @@ def _drop_if_free(conn: Connection, schema: str, name: str) -> bool:
     try:
         with conn.transaction():
             conn.execute(_Q["impatient"])
-            conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, name)))
+            _drop(conn, schema, name)
     except psycopg.errors.LockNotAvailable:
         return False
     return True

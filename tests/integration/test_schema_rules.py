@@ -114,6 +114,9 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_table_catalog_bbox_whole": ("geo.table_catalog", {**BBOX, "bbox_minx": None}),
     "ck_table_catalog_temporal_ordered": ("geo.table_catalog", {"temporal_start": NOW, "temporal_end": EARLIER}),
     "ck_table_catalog_published_has_date": ("geo.table_catalog", {"published": True}),
+    "ck_table_catalog_access_level_known": ("geo.table_catalog", {"access_level": "secret"}),
+    "ck_vector_loads_part": ("app.vector_loads", {"part": -1}),
+    "ck_feature_collection_styles_style_id": ("geo.feature_collection_styles", {"style_id": "A style"}),
     "ck_vector_etl_tracking_etl_job_id": ("app.vector_etl_tracking", {"etl_job_id": "7"}),
     "ck_vector_etl_tracking_source_size_bytes": ("app.vector_etl_tracking", {"source_size_bytes": -1}),
     "ck_vector_etl_tracking_processing_duration_ms": ("app.vector_etl_tracking", {"processing_duration_ms": -1}),
@@ -187,7 +190,9 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
         ("app.approval_items", {}),
         ("app.cog_metadata", {"cog_id": "other"}),
         ("app.vector_etl_tracking", {}),
+        ("app.vector_loads", {}),
         ("geo.table_catalog", {}),
+        ("geo.feature_collection_styles", {}),
     ],
 )
 def test_what_must_be_there_once_cannot_be_there_twice(

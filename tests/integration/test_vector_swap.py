@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Conflict, Interrupted, TargetExists
+from core.contracts.tables import TableIndexes
+from core.errors import Conflict, Interrupted, TargetChanged, TargetExists
 from tests.support.vector import VectorRig, geojson, point
 
 
@@ -82,19 +83,44 @@ def test_a_table_that_views_depend_on_is_kept_and_the_views_are_named(rig, tmp_p
     assert rig.query("select v from geo.seen") == [("old",)]
 
 
-def test_a_second_attempt_drops_what_the_first_left_and_repeating_a_stage_is_harmless(rig, tmp_path):
+def test_a_repeated_part_is_not_loaded_twice_and_repeating_a_stage_is_harmless(rig, tmp_path):
     parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"a": 1}))))
     done: dict = {}
     rig.stage(1, parameters, done, rig.context(job_id="c" * 64))
     for attempt in (1, 2):
         rig.stage(2, parameters, done, rig.context(attempt, job_id="c" * 64))
-    staging = [
-        r[0] for r in rig.query("select relname from pg_class where relname like '%%\\_\\_stg\\_%%' and relkind = 'r'")
-    ]
-    assert staging == ["t__stg_cccccccc_2"]
-    rig.tables.index(_staging(done), spatial=True, attributes=["a"], temporal=[])
+    (name,) = staging(rig)
+    assert rig.query(f"select count(*) from geo.{name}") == [(1,)]
+    rig.tables.index(_staging(done), TableIndexes(attributes=["a"]))
     rig.stage(3, parameters, done, rig.context(job_id="c" * 64))
     assert rig.query("select a from geo.t") == [(1,)]
+    assert staging(rig) == [] and rig.query("select count(*) from app.vector_loads") == [(0,)]
+
+
+def test_preparing_again_drops_what_the_first_attempt_left(rig, tmp_path):
+    parameters = rig.parameters(rig.put(geojson(tmp_path, (point(), {"a": 1}))))
+    for attempt in (1, 2):
+        rig.stage(1, parameters, {}, rig.context(attempt, job_id="c" * 64))
+        assert len(staging(rig)) == 1
+
+
+def test_two_attempts_that_load_the_same_part_at_once_leave_its_rows_once(rig, tmp_path):
+    parameters = rig.parameters(rig.put(geojson(tmp_path, *((point(), {"a": i}) for i in range(50)))))
+    done: dict = {}
+    rig.stage(1, parameters, done, rig.context(job_id="c" * 64))
+    late = rig.context(job_id="c" * 64)
+
+    def overtaken() -> bool:
+        # The slow attempt has looked whether the part is there, and reads, when the other one commits it.
+        if "upload" not in done:
+            rig.stage(2, parameters, done, rig.context(2, job_id="c" * 64))
+        return False
+
+    late.should_stop = overtaken
+    with pytest.raises(TargetChanged):
+        rig.stage(2, parameters, dict(done), late)
+    rig.stage(3, parameters, done, rig.context(job_id="c" * 64))
+    assert rig.query("select count(*), count(distinct id) from geo.t") == [(50, 50)]
 
 
 def test_another_jobs_staging_table_is_left_alone(rig, tmp_path):
@@ -103,7 +129,7 @@ def test_another_jobs_staging_table_is_left_alone(rig, tmp_path):
     assert rig.tables.exists("geo", "t__stg_dddddddd_1")
 
 
-def test_a_load_that_stops_leaves_no_table(rig, tmp_path):
+def test_a_load_that_stops_leaves_an_empty_table_that_the_next_attempt_fills(rig, tmp_path):
     path = geojson(tmp_path, *((point(), {"a": i}) for i in range(20)))
     parameters = rig.parameters(rig.put(path))
     done: dict = {}
@@ -112,7 +138,11 @@ def test_a_load_that_stops_leaves_no_table(rig, tmp_path):
     context.stopping = True
     with pytest.raises(Interrupted):
         rig.stage(2, parameters, done, context)
-    assert rig.query("select count(*) from pg_class where relname like '%%\\_\\_stg\\_%%'") == [(0,)]
+    (name,) = staging(rig)
+    assert rig.query(f"select count(*) from geo.{name}") == [(0,)]
+    for number in (2, 3):
+        rig.stage(number, parameters, done, rig.context(job_id="c" * 64))
+    assert rig.query("select count(*) from geo.t") == [(20,)]
 
 
 def test_a_source_that_was_replaced_between_stages_is_refused(rig, tmp_path):
@@ -124,6 +154,13 @@ def test_a_source_that_was_replaced_between_stages_is_refused(rig, tmp_path):
         rig.stage(2, parameters, done, rig.context(job_id="c" * 64))
 
 
+def staging(rig: VectorRig) -> list[str]:
+    """The unfinished tables that are there."""
+    return [
+        r[0] for r in rig.query("select relname from pg_class where strpos(relname, '__stg_') > 0 and relkind = 'r'")
+    ]
+
+
 def _staging(done: dict):
-    (prepared,), (uploaded,) = done["prepare"].values(), done["upload"].values()
+    (prepared,), (uploaded, *_) = done["prepare"].values(), done["upload"].values()
     return prepared.layers[0].tables[0].staging(uploaded.tables[0].staging)

@@ -11,11 +11,12 @@ from pathlib import Path
 from psycopg_pool import ConnectionPool
 from pydantic import JsonValue
 
-from core.contracts.effects import Effect, SwapFeatureTable, UpsertStacItem
+from core.contracts.effects import Effect, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.storage import BlobName
 from core.contracts.vector import EXTENSIONS, ProcessVectorParameters, VectorJobResult
-from infrastructure.postgres.feature_tables import PostgresFeatureTables, apply_swap
+from infrastructure.postgres.effects import apply
+from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.storage.local import LocalStorage
 from jobs.process_vector import JOB
 from services.vector import handlers
@@ -121,14 +122,25 @@ class VectorRig:
     def stage(self, number: int, parameters: ProcessVectorParameters, done: dict, context: Context) -> None:
         """Run one stage and, in one transaction, its effects."""
         stage = JOB.stage(number)
-        (spec,) = stage.plan(parameters, StageResults(done))
-        task_input = stage.task.input.model_validate_json(spec.parameters.model_dump_json())
-        output = HANDLERS[stage.task.name](task_input, context)
+        done[stage.name] = self.handled(number, parameters, done, context)
+        self.commit(context)
+
+    def handled(self, number: int, parameters: ProcessVectorParameters, done: dict, context: Context) -> dict:
+        """What the tasks of a stage answer, by key; their effects are in the context."""
+        stage = JOB.stage(number)
+        before = StageResults({k: v for k, v in done.items() if k != stage.name})
+        outputs = {}
+        for spec in list(stage.plan(parameters, before)):
+            task_input = stage.task.input.model_validate_json(spec.parameters.model_dump_json())
+            output = HANDLERS[stage.task.name](task_input, context)
+            outputs[spec.key] = stage.task.output.model_validate_json(output.model_dump_json())
+        return outputs
+
+    def commit(self, context: Context) -> None:
+        """Write the effects of a context in one transaction."""
         with self.pool.connection() as conn, conn.transaction():
             for effect in context.effects:
-                if isinstance(effect, SwapFeatureTable):
-                    apply_swap(conn, effect)
-        done[stage.name] = {spec.key: stage.task.output.model_validate_json(output.model_dump_json())}
+                apply(conn, effect)
 
     def run(self, parameters: ProcessVectorParameters, job_id: str | None = None) -> Finished:
         """All stages and the job's result."""

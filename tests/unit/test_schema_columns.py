@@ -120,7 +120,9 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.approval_items",
         "app.cog_metadata",
         "app.vector_etl_tracking",
+        "app.vector_loads",
         "geo.table_catalog",
+        "geo.feature_collection_styles",
     }
 
 

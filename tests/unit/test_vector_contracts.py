@@ -33,7 +33,7 @@ def test_extensions_mean_formats(extension, expected):
     "given",
     [
         {"chunk_size": 500},
-        {"create_tile_view": True},
+        {"tile_view": True},
         {"file_extension": "docx"},
         {"table_name": "Public.T"},
         {"table_name": "t; drop table x"},

@@ -1,0 +1,82 @@
+"""How does a partition of a file get into the unfinished tables? Once, whoever repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import JsonValue
+
+from core.contracts.context import TaskContext
+from core.contracts.tables import FeatureTable
+from core.contracts.vector import FindingCode, UploadedTable, UploadedVector, UploadVector
+from core.errors import Conflict, Interrupted
+from services.vector import opening
+from services.vector.findings import Findings
+from services.vector.loading import Load, cleaning_target, in_background
+
+
+def upload(task: UploadVector, ctx: TaskContext, fetched: Callable[[], Path]) -> UploadedVector:
+    """Read, clean and COPY one partition into the tables of its layer, in one transaction.
+
+    A partition that an earlier attempt loaded is not read again. Raises Conflict when the file was replaced.
+    """
+    parameters, prepared = task.parameters, task.prepared
+    part = prepared.part(task.layer, task.partition)
+    staging = prepared.staging(ctx.job_id, task.layer)
+    known = ctx.tables.loaded(staging[0].name, part)
+    if known is not None:
+        return UploadedVector.model_validate(known)
+    if ctx.storage.head(parameters.source).etag != prepared.etag:
+        raise Conflict(f"{parameters.source} was replaced while it was processed.", hint="Submit it again.")
+    findings = Findings()
+    load = _load(task, ctx, findings)
+
+    def told(rows: Sequence[int]) -> Mapping[str, JsonValue]:
+        return _uploaded(task, staging, rows, load.rows_read, findings).model_dump(mode="json")
+
+    output = ctx.tables.load(_streams(task, ctx, load, findings, fetched()), part, told)
+    return UploadedVector.model_validate(output)
+
+
+def _load(task: UploadVector, ctx: TaskContext, findings: Findings) -> Load:
+    layer = task.prepared.layers[task.layer]
+    targets = [cleaning_target(layer.source, table, task.parameters) for table in layer.tables]
+    return Load(layer.tables, targets, findings, ctx.workdir, layer.partitions[task.partition].first_id)
+
+
+def _streams(
+    task: UploadVector, ctx: TaskContext, load: Load, findings: Findings, path: Path
+) -> list[tuple[FeatureTable, Iterable[pa.RecordBatch]]]:
+    layer = task.prepared.layers[task.layer]
+    part = layer.partitions[task.partition]
+    reader = opening.reopen(path, layer.source, str(task.parameters.source))
+
+    def progress() -> None:
+        if ctx.should_stop():
+            raise Interrupted
+        percent = 100 * load.rows_read / max(part.features, 1)
+        ctx.report_progress(min(percent, 99.0), f"{load.rows_read:,} of {part.features:,} features")
+
+    first, *others = task.prepared.staging(ctx.job_id, task.layer)
+    read = in_background(load.first_batches(reader.batches(findings, part)), progress)
+    return [(first, read), *((table, load.other_batches(number)) for number, table in enumerate(others, 1))]
+
+
+def _uploaded(
+    task: UploadVector, staging: Sequence[FeatureTable], rows: Sequence[int], read: int, findings: Findings
+) -> UploadedVector:
+    layer = task.prepared.layers[task.layer]
+    tables = tuple(
+        UploadedTable(name=plan.name, staging=table.name, rows_written=count)
+        for plan, table, count in zip(layer.tables, staging, rows, strict=True)
+    )
+    return UploadedVector(
+        layer=task.layer,
+        partition=task.partition,
+        tables=tables,
+        rows_read=read,
+        geometry_repairs=findings.count(FindingCode.REPAIRED_GEOMETRY),
+        findings=findings.listed(),
+    )
