@@ -12,7 +12,9 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from core.models.catalog import CogMetadata, FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
+from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
+from core.models.cogs import CogMetadata
+from core.models.datasets import DatasetRef
 
 StacJson = Mapping[str, JsonValue]
 
@@ -22,7 +24,8 @@ class UpsertStacItem:
     """Write a STAC item; create its collection when absent, else widen the collection's extent.
 
     An existing item keeps its `app:published*` and `app:approved_by` properties. With `must_exist` a collection that
-    is absent is a NotFound.
+    is absent is a NotFound. Countries (`geo:*`) and the stored render configurations of its COG, whose row must have
+    been written before, are added as it is written.
     """
 
     collection: StacJson
@@ -35,6 +38,13 @@ class UpsertCogMetadata:
     """Write the row of `app.cog_metadata` that describes a COG."""
 
     record: CogMetadata
+
+
+@dataclass(frozen=True)
+class UpsertDatasetRef:
+    """Say which dataset version an item shows. Comes after the effect that writes its COG or table."""
+
+    ref: DatasetRef
 
 
 @dataclass(frozen=True)
@@ -72,4 +82,4 @@ class MergeFeatureTable:
     tracking: VectorEtlTracking
 
 
-Effect = UpsertStacItem | UpsertCogMetadata | SwapFeatureTable | MergeFeatureTable
+Effect = UpsertStacItem | UpsertCogMetadata | UpsertDatasetRef | SwapFeatureTable | MergeFeatureTable

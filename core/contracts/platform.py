@@ -55,6 +55,7 @@ class ProcessingOptions(BaseModel):
     collection_must_exist: bool | None = None
     crs: str | None = Field(None, max_length=2000, validation_alias=AliasChoices("target_crs", "crs"))
     input_crs: str | None = Field(None, max_length=2000)
+    variable: str | None = Field(None, max_length=400, validation_alias=AliasChoices("variable", "subdataset"))
     raster_type: str | None = None
     output_tier: str | None = None
     jpeg_quality: int | None = None

@@ -17,6 +17,7 @@ from core.models.platform import AccessLevel
 MAX_PIXELS = 4_000_000_000
 
 Identifier = Annotated[str, Field(min_length=1, max_length=600, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Variable = Annotated[str, Field(min_length=1, max_length=400)]
 #: A number as JSON can carry it: infinities and not-a-number are words.
 JsonNumber = float | Literal["nan", "inf", "-inf"]
 Bounds = tuple[float, float, float, float]
@@ -58,6 +59,7 @@ class Georeference(StrEnum):
     AFFINE = "affine"  #: a north-up grid
     ROTATED = "rotated"  #: a grid that is turned or sheared
     GCPS = "gcps"  #: ground control points
+    SOUTH_UP = "south_up"  #: a grid whose first row is the southernmost
 
 
 class Finding(Contract):
@@ -114,6 +116,9 @@ class ProcessRasterParameters(RasterSource, RasterDataset):
     """
 
     input_crs: str | None = None  #: for a file that states none
+    variable: Variable | None = (
+        None  #: which raster of a file that holds several: its name or its whole subdataset name
+    )
     target_crs: str | None = None
     raster_type: RasterType = RasterType.AUTO
     output_tier: OutputTier = OutputTier.ANALYSIS
@@ -144,6 +149,7 @@ class ProcessRasterParameters(RasterSource, RasterDataset):
             blob_name=self.blob_name,
             container_name=self.container_name,
             input_crs=self.input_crs,
+            variable=self.variable,
             target_crs=self.target_crs,
             raster_type=self.raster_type,
             strict_mode=self.strict_mode,
@@ -191,7 +197,24 @@ class RasterBand(Contract):
     unit: str | None = None
     description: str | None = None
     statistics: BandStatistics | None = None
-    checksum: str  #: of the pixel values, whatever the file's layout
+    checksum: str  #: of the pixel values, whatever the file's layout; empty where they were not all read
+
+
+class RasterLayout(Contract):
+    """How a file keeps its pixels: what tiling and overviews it has already."""
+
+    compression: str | None = None
+    block_width: int
+    block_height: int
+    tiled: bool
+    overviews: tuple[int, ...] = ()  #: decimation factors
+
+
+class Coverage(StrEnum):
+    """Which pixels an inspection has seen."""
+
+    PIXELS = "pixels"  #: all of them
+    OVERVIEW = "overview"  #: a reduced picture; statistics are estimates, there are no checksums
 
 
 class RasterGrid(Contract):
@@ -216,11 +239,12 @@ class TypeDetection(Contract):
 
 
 class RasterInspection(Contract):
-    """Everything that one pass over a source tells."""
+    """Everything that one pass over a source tells, or its header and a small overview."""
 
     container_name: str
     blob_name: str
     member: str | None = None  #: the file inside an archive
+    variable: str | None = None  #: the raster chosen among several
     etag: str
     size_bytes: int
     driver: str
@@ -230,10 +254,14 @@ class RasterInspection(Contract):
     bands: tuple[RasterBand, ...]
     mask_checksum: str | None = None  #: of the internal mask; None without one
     palette: bool = False
+    coverage: Coverage = Coverage.PIXELS
+    layout: RasterLayout
     raster_type: RasterType  #: the declared one, else the detected one
     detection: TypeDetection
     is_cog: bool
     acquired: str | None = None  #: acquisition time from the file's tags, RFC 3339
+    acquired_until: str | None = None  #: that of the last band, where bands are moments in time
+    cloud_cover: float | None = None  #: percent, from the file's tags
     point: bool = False  #: pixels are samples at points, not areas
     findings: tuple[Finding, ...] = ()
 
@@ -269,7 +297,7 @@ class CogFile(Contract):
     compression: str
     lossless: bool  #: every pixel equals the source's
     size_bytes: int
-    checksum: str  #: SHA-256, hex
+    checksum: str  #: SHA-256, hex; empty for a file that was catalogued without being read
     blocksize: int
     overviews: tuple[int, ...]
     band_colors: tuple[str, ...]
@@ -289,6 +317,7 @@ class ValidateRasterInput(RasterSource):
     """What `raster_validate` needs."""
 
     input_crs: str | None = None
+    variable: Variable | None = None
     target_crs: str | None = None  #: only checked here, before any pixel is read
     raster_type: RasterType = RasterType.AUTO
     strict_mode: bool = False

@@ -1,4 +1,4 @@
-"""What was published from where: COGs, feature tables and the runs that made them. Sizes are bytes.
+"""What was published from where: feature tables and the runs that made them. Sizes are bytes.
 
 Tables in `geo` are replicated to other databases, so they carry nothing about jobs, containers or accounts.
 """
@@ -11,12 +11,12 @@ from typing import Annotated, ClassVar
 from pydantic import AwareDatetime, Field
 
 from core.models.platform import AccessLevel
-from core.models.record import ByteCount, JobId, Json, NonNegative, Positive, Record, RowCount, Stamped
+from core.models.record import ByteCount, JobId, Json, NonNegative, Record, RowCount, Stamped
 from core.schema.table import Check, ForeignKey, Index, Table, is_one_of
 
-_BBOX_ORDERED = Check("bbox_ordered", "bbox_minx <= bbox_maxx AND bbox_miny <= bbox_maxy")
-_BBOX_WHOLE = Check("bbox_whole", "num_nulls(bbox_minx, bbox_miny, bbox_maxx, bbox_maxy) IN (0, 4)")
-_TIME_ORDERED = Check("temporal_ordered", "temporal_start <= temporal_end")
+BBOX_ORDERED = Check("bbox_ordered", "bbox_minx <= bbox_maxx AND bbox_miny <= bbox_maxy")
+BBOX_WHOLE = Check("bbox_whole", "num_nulls(bbox_minx, bbox_miny, bbox_maxx, bbox_maxy) IN (0, 4)")
+TIME_ORDERED = Check("temporal_ordered", "temporal_start <= temporal_end")
 
 
 class EtlStatus(StrEnum):
@@ -38,73 +38,6 @@ class WriteMode(StrEnum):
     UPSERT = "upsert"  #: replace the rows whose key the file has, add the others
 
 
-class CogMetadata(Record):
-    """A Cloud-Optimized GeoTIFF in the silver zone.
-
-    `transform` holds the six coefficients of the affine transform in rasterio's order, `resolution` the pixel size
-    (x, y) in units of `crs`, `bbox_*` the extent in EPSG:4326, `checksum` a multihash in hex.
-    """
-
-    __table__: ClassVar[Table] = Table(
-        name="cog_metadata",
-        primary_key=("cog_id",),
-        uniques=(("container", "blob_path"),),
-        indexes=(Index(("stac_collection_id", "stac_item_id")), Index(("etl_job_id",)), Index(("created_at",))),
-        checks=(_BBOX_ORDERED, _BBOX_WHOLE, _TIME_ORDERED),
-    )
-
-    cog_id: Annotated[str, Field(max_length=255)]
-    container: Annotated[str, Field(max_length=100)]
-    blob_path: Annotated[str, Field(max_length=1024)]
-    cog_url: Annotated[str, Field(max_length=2048)]
-    width: Positive
-    height: Positive
-    band_count: Positive
-    dtype: str
-    nodata: float | None = None
-    crs: str | None = None
-    transform: list[float] | None = None
-    resolution: list[float] | None = None
-    band_names: list[str] | None = None
-    band_units: list[str | None] | None = None
-    bbox_minx: float | None = None
-    bbox_miny: float | None = None
-    bbox_maxx: float | None = None
-    bbox_maxy: float | None = None
-    temporal_start: AwareDatetime | None = None
-    temporal_end: AwareDatetime | None = None
-    is_cog: bool = True
-    overview_levels: list[int] | None = None
-    compression: str | None = None
-    blocksize: list[int] | None = None
-    colormap: str | None = None
-    rescale_range: list[float] | None = None
-    eo_bands: list[Json] | None = None
-    raster_bands: list[Json] | None = None
-    title: str | None = None
-    description: str | None = None
-    keywords: str | None = None
-    license: str | None = None
-    providers: list[Json] | None = None
-    stac_extensions: list[str] | None = None
-    stac_item_id: str | None = None
-    stac_collection_id: str | None = None
-    etl_job_id: JobId | None = None
-    source_file: str | None = None
-    source_format: str | None = None
-    source_crs: str | None = None
-    sci_doi: str | None = None
-    sci_citation: str | None = None
-    custom_properties: Json | None = None
-    checksum: str | None = None
-    size_bytes: ByteCount | None = None
-    statistics: list[Json] | Json | None = None
-    findings: list[Json] | None = None
-    raster_type: str | None = None
-    created_at: Stamped = None
-    updated_at: Stamped = None
-
-
 class GeoTableCatalog(Record):
     """A published feature table, as the services and the databases it is replicated to see it.
 
@@ -118,9 +51,9 @@ class GeoTableCatalog(Record):
         primary_key=("table_name",),
         indexes=(Index(("stac_collection_id", "stac_item_id")), Index(("created_at",))),
         checks=(
-            _BBOX_ORDERED,
-            _BBOX_WHOLE,
-            _TIME_ORDERED,
+            BBOX_ORDERED,
+            BBOX_WHOLE,
+            TIME_ORDERED,
             Check("published_has_date", "NOT published OR published_at IS NOT NULL"),
             # The enum type lives in schema app, which is not replicated.
             Check("access_level_known", is_one_of("access_level", AccessLevel)),

@@ -17,7 +17,9 @@ from sqlalchemy.types import TypeEngine
 from core.errors import ContractViolation
 from core.models.approvals import ApprovalItem, DatasetApproval
 from core.models.audit import AuditEntry
-from core.models.catalog import CogMetadata, FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
+from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
+from core.models.cogs import CogMetadata, RasterRenderConfig
+from core.models.datasets import DatasetRef
 from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
 from core.models.janitor import JanitorRun
@@ -42,10 +44,12 @@ RECORDS: tuple[type[Record], ...] = (
     ApprovalItem,
     AuditEntry,
     CogMetadata,
+    RasterRenderConfig,
     GeoTableCatalog,
     VectorEtlTracking,
     VectorLoad,
     FeatureCollectionStyle,
+    DatasetRef,
 )
 
 ENUM_SCHEMA = "app"

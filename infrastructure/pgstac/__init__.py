@@ -1,6 +1,13 @@
 """pgSTAC: writing and publishing items inside the caller's transaction."""
 
-from infrastructure.pgstac.cogs import apply_upsert_cog_metadata
-from infrastructure.pgstac.items import apply_upsert_item, get_item, set_item_published
+from infrastructure.pgstac.cogs import apply_upsert_cog_metadata, read_cog_metadata
+from infrastructure.pgstac.items import apply_upsert_item, get_item, set_item_published, show_renders
 
-__all__ = ["apply_upsert_cog_metadata", "apply_upsert_item", "get_item", "set_item_published"]
+__all__ = [
+    "apply_upsert_cog_metadata",
+    "apply_upsert_item",
+    "get_item",
+    "read_cog_metadata",
+    "set_item_published",
+    "show_renders",
+]

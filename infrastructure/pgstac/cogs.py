@@ -6,11 +6,11 @@ import json
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, dict_row
 
 from core.contracts.effects import UpsertCogMetadata
-from core.errors import TargetExists
-from core.models.catalog import CogMetadata
+from core.errors import NotFound, TargetExists
+from core.models.cogs import CogMetadata
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("cog_metadata")
@@ -31,4 +31,16 @@ def apply_upsert_cog_metadata(conn: psycopg.Connection[TupleRow], effect: Upsert
         columns=sql.SQL(", ").join(map(sql.Identifier, _REPLACED)),
         values=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in _REPLACED),
     )
-    conn.execute(statement, {"record": json.dumps(record.model_dump(mode="json", exclude_none=True))})
+    written = record.model_dump(mode="json", exclude_none=True)
+    if record.nodata is not None:
+        written["nodata"] = str(record.nodata)  # JSON has no word for not-a-number, PostgreSQL has
+    conn.execute(statement, {"record": json.dumps(written)})
+
+
+def read_cog_metadata(conn: psycopg.Connection[TupleRow], cog_id: str) -> CogMetadata:
+    """The row of a COG. Raises NotFound."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_SQL["one"], {"cog_id": cog_id}).fetchone()
+    if row is None:
+        raise NotFound(f"There is no COG {cog_id!r}.", hint="A cog_id is made of collection and item: collection:item.")
+    return CogMetadata.model_validate(row)

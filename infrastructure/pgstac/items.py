@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from core.contracts.catalog import missing_collection
 from core.contracts.effects import UpsertStacItem
-from core.errors import NotFound
+from core.errors import ContractViolation, NotFound
 from infrastructure.pgstac.extents import Json, widened
 from infrastructure.postgres.queries import Queries
 
@@ -39,13 +39,12 @@ def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
     """
     collection_id = str(effect.collection["id"])
     item_id = str(effect.item["id"])
+    known = _known(conn, collection_id, effect.item)
     conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
     _include(conn, effect.collection, must_exist=effect.must_exist)
     before = get_item(conn, collection_id, item_id)
-    item = dict(effect.item)
-    if before is not None:
-        kept = {k: v for k, v in _properties(before).items() if k in PUBLICATION}
-        item["properties"] = {**_properties(item), **kept}
+    kept = {k: v for k, v in _properties(before).items() if k in PUBLICATION} if before is not None else {}
+    item = {**effect.item, "properties": {**_properties(effect.item), **known, **kept}}
     _replace(conn, collection_id, item_id, item)
 
 
@@ -67,6 +66,21 @@ def set_item_published(
         raise NotFound(f"STAC item {item_id!r} of collection {collection_id!r} is gone, so it cannot be published.")
 
 
+def show_renders(conn: Connection, *, collection_id: str, item_id: str) -> None:
+    """Make an item's `renders` what the tables say. Changes nothing where the item or its COG is gone."""
+    conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
+    conn.execute(_SQL["show_renders"], {"collection_id": collection_id, "item_id": item_id})
+
+
+def _known(conn: Connection, collection_id: str, item: Mapping[str, JsonValue]) -> Json:
+    """What the database adds to an item: the countries it lies in and how its COG is to be drawn."""
+    values = {"geometry": json.dumps(item["geometry"]), "collection_id": collection_id, "item_id": item["id"]}
+    row = conn.execute(_SQL["known"], values).fetchone()
+    assert row is not None  # a query without FROM
+    countries, renders = cast("tuple[Json, Json | None]", row)
+    return countries if renders is None else {**countries, "renders": renders}
+
+
 def _include(conn: Connection, collection: Mapping[str, JsonValue], *, must_exist: bool) -> None:
     row = conn.execute(_SQL["collection"], {"collection_id": collection["id"]}).fetchone()
     if row is None and must_exist:
@@ -82,6 +96,11 @@ def _include(conn: Connection, collection: Mapping[str, JsonValue], *, must_exis
 def _replace(conn: Connection, collection_id: str, item_id: str, item: Mapping[str, JsonValue]) -> None:
     conn.execute(_SQL["delete_item"], {"collection_id": collection_id, "item_id": item_id})
     conn.execute(_SQL["create_item"], {"content": json.dumps(dict(item))})
+    stored = conn.execute(_SQL["count_item"], {"collection_id": collection_id, "item_id": item_id}).fetchone()
+    if stored != (1,):
+        raise ContractViolation(
+            f"pgSTAC holds {stored and stored[0]} items {collection_id}/{item_id} after one was written."
+        )
 
 
 def _properties(item: Mapping[str, JsonValue]) -> Json:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core.contracts.effects import Effect, MergeFeatureTable, SwapFeatureTable, UpsertCogMetadata, UpsertStacItem
+from core.contracts.effects import (
+    Effect,
+    MergeFeatureTable,
+    SwapFeatureTable,
+    UpsertCogMetadata,
+    UpsertDatasetRef,
+    UpsertStacItem,
+)
 from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item
+from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.pool import Connection
 
@@ -17,6 +25,8 @@ def apply(conn: Connection, effect: Effect) -> None:
             apply_upsert_item(conn, effect)
         case UpsertCogMetadata():
             apply_upsert_cog_metadata(conn, effect)
+        case UpsertDatasetRef():
+            apply_upsert_dataset_ref(conn, effect)
         case SwapFeatureTable():
             apply_swap(conn, effect)
         case MergeFeatureTable():

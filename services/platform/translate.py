@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from core.contracts import raster_formats
 from core.contracts.platform import ProcessingMode, ProcessingOptions, SubmitRequest
 from core.contracts.storage import BlobName, StoredBlob
 from core.contracts.vector import EXTENSIONS
@@ -16,10 +17,18 @@ from services.platform import naming
 from services.platform.routing import Routes, route_raster
 
 VECTOR_EXTENSIONS = frozenset({*EXTENSIONS})
-RASTER_EXTENSIONS = frozenset({"tif", "tiff", "img", "jp2", "hgt"})
+RASTER_EXTENSIONS = raster_formats.EXTENSIONS - VECTOR_EXTENSIONS
 
 _RASTER_ONLY = frozenset(
-    {"raster_type", "output_tier", "jpeg_quality", "strict_mode", "processing_mode", "collection_must_exist"}
+    {
+        "variable",
+        "raster_type",
+        "output_tier",
+        "jpeg_quality",
+        "strict_mode",
+        "processing_mode",
+        "collection_must_exist",
+    }
 )
 _VECTOR_ONLY = frozenset(
     {
@@ -122,6 +131,7 @@ def _raster(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: R
             options,
             input_crs="input_crs",
             target_crs="crs",
+            variable="variable",
             raster_type="raster_type",
             output_tier="output_tier",
             jpeg_quality="jpeg_quality",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import rasterio
+from rasterio._path import _parse_path
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
 
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import ResourceError, SourceNotFound, StorageUnavailable, UnreadableSource
@@ -28,12 +30,19 @@ def gdal_session(storage: ObjectStorage, name: BlobName) -> Iterator[None]:
         "GDAL_TIFF_INTERNAL_MASK": True,
         # A sidecar would be written beside the source, in the partner's container.
         "GDAL_PAM_ENABLED": False,
+        # Pixel functions in a VRT are somebody's program.
+        "GDAL_VRT_ENABLE_PYTHON": "NO",
         **storage.gdal_options(name),
     }
     # Missing georeference is a finding of its own, not a line on stderr.
     with rasterio.Env(**options), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
+
+
+def open_with(path: str, drivers: Sequence[str]) -> DatasetReader:
+    """Open for reading with one of these drivers and no other. `rasterio.open` knows a single one only."""
+    return DatasetReader(_parse_path(path), driver=list(drivers), sharing=False)
 
 
 @contextmanager

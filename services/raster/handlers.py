@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from core.contracts.catalog import missing_collection
 from core.contracts.context import TaskContext
-from core.contracts.effects import UpsertCogMetadata, UpsertStacItem
+from core.contracts.effects import UpsertCogMetadata, UpsertDatasetRef, UpsertStacItem
 from core.contracts.raster import (
     CogFile,
     CreateCogInput,
@@ -17,16 +17,14 @@ from core.contracts.raster import (
     RasterStacReference,
     ValidateRasterInput,
 )
-from core.contracts.storage import BlobName
 from core.errors import Conflict, Interrupted
 from services.raster.cog import Watch, make_cog
 from services.raster.gdal import gdal_session
 from services.raster.georeference import parse_crs
 from services.raster.inspect import inspect
 from services.raster.metadata import RasterMetadata
-from services.raster.names import cog_id
 from services.raster.profiles import profile, tiers
-from services.raster.source import locate
+from services.raster.source import Located, locate
 from services.raster.views import prepare
 from services.stac.properties import Provenance, timestamp
 
@@ -38,25 +36,24 @@ def validate(params: ValidateRasterInput, ctx: TaskContext) -> RasterInspection:
         raise missing_collection(params.must_extend)
     if params.target_crs:
         parse_crs(params.target_crs, "target_crs")
-    blob = ctx.storage.head(name)
 
     def progress(percent: float) -> None:
         _stop_if_asked(ctx)
         ctx.report_progress(percent, "Reading pixels")
 
     with gdal_session(ctx.storage, name):
-        return inspect(locate(ctx.storage, name, ctx.workdir), blob, params, progress)
+        return inspect(locate(ctx.storage, name, ctx.workdir, variable=params.variable), params, progress)
 
 
 def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:
     """Write one COG per tier asked for, verified, under names made from their content."""
     name = params.inspection.source
-    _unchanged(params.inspection, name, ctx)
     cogs: list[CogFile] = []
     findings: list[Finding] = []
     wanted = tiers(params.output_tier)
     with gdal_session(ctx.storage, name):
-        located = locate(ctx.storage, name, ctx.workdir, fetch=True)
+        located = locate(ctx.storage, name, ctx.workdir, fetch=True, variable=params.inspection.variable)
+        unchanged(located, params.inspection)
         with prepare(located, params, ctx.workdir) as prepared:
             for number, tier in enumerate(wanted):
                 chosen, noticed = profile(tier, params.inspection, params.jpeg_quality)
@@ -81,23 +78,31 @@ def extract_stac(params: ExtractStacInput, ctx: TaskContext) -> RasterStacRefere
         request_id=dataset.request_id,
         client_id=dataset.client_id,
     )
-    metadata = RasterMetadata(params, provenance, ctx.storage)
-    item = metadata.item()
-    ctx.commit_with(UpsertCogMetadata(metadata.record()))
-    ctx.commit_with(UpsertStacItem(metadata.collection(), item, must_exist=dataset.collection_must_exist))
+    metadata = RasterMetadata.of(params, provenance, ctx.storage)
+    return publish(metadata, ctx, must_exist=dataset.collection_must_exist)
+
+
+def publish(metadata: RasterMetadata, ctx: TaskContext, *, must_exist: bool = False) -> RasterStacReference:
+    """Have row, item and dataset reference written with the task's completion; where they will be found."""
+    record, ref = metadata.record, metadata.dataset_ref()
+    ctx.commit_with(UpsertCogMetadata(record))
+    ctx.commit_with(UpsertStacItem(metadata.collection(), metadata.item(), must_exist=must_exist))
+    if ref is not None:
+        ctx.commit_with(UpsertDatasetRef(ref))
+    assert record.temporal_start is not None  # whoever describes a raster gives it a time
     return RasterStacReference(
-        collection_id=metadata.collection_id,
-        item_id=metadata.item_id,
-        bbox=metadata.cog.grid.bbox,
-        cog_id=cog_id(metadata.collection_id, metadata.item_id),
-        datetime=timestamp(metadata.datetime),
+        collection_id=record.stac_collection_id,
+        item_id=record.stac_item_id,
+        bbox=metadata.bbox,
+        cog_id=record.cog_id,
+        datetime=timestamp(record.temporal_start),
     )
 
 
-def _unchanged(inspection: RasterInspection, name: BlobName, ctx: TaskContext) -> None:
-    """The facts were taken from one version of the file; another one needs another job."""
-    if ctx.storage.head(name).etag != inspection.etag:
-        raise Conflict(f"{name} was replaced after it was validated.", hint="Submit it again.")
+def unchanged(located: Located, inspection: RasterInspection) -> None:
+    """The facts were taken from one version of the file; another one needs another job. Raises Conflict."""
+    if located.blob.etag != inspection.etag:
+        raise Conflict(f"{located.name} was replaced after it was validated.", hint="Submit it again.")
 
 
 def _stop_if_asked(ctx: TaskContext) -> None:

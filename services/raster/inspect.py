@@ -1,15 +1,15 @@
-"""What is in this file? One pass over all pixels in bounded memory; refuses what cannot become a published raster."""
+"""What is in this file? Refuses what cannot become a published raster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from rasterio.io import DatasetReader
 from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import (
+    Coverage,
     Finding,
     RasterBand,
     RasterGrid,
@@ -18,10 +18,11 @@ from core.contracts.raster import (
     Severity,
     ValidateRasterInput,
 )
-from core.contracts.storage import StoredBlob
-from core.errors import AmbiguousLayer, InvalidRaster, UnsupportedFormat
-from services.raster import classify, quality
+from core.errors import InvalidRaster
+from services.raster import classify, quality, slices
 from services.raster.georeference import Placement, grid, place
+from services.raster.glance import glance
+from services.raster.header import acquisition_time, check_structure, cloud_cover, layout
 from services.raster.numbers import to_json
 from services.raster.pixels import PixelScan, Progress, scan
 from services.raster.source import Located
@@ -33,50 +34,45 @@ class Gathered:
     """Everything the report is assembled from."""
 
     located: Located
-    blob: StoredBlob
     request: ValidateRasterInput
     placement: Placement
     grid: RasterGrid
     pixels: PixelScan
+    coverage: Coverage
 
 
-def inspect(located: Located, blob: StoredBlob, request: ValidateRasterInput, progress: Progress) -> RasterInspection:
-    """All facts about a raster. Raises a DataError that says what is wrong; must run inside `gdal_session`."""
+def inspect(located: Located, request: ValidateRasterInput, progress: Progress) -> RasterInspection:
+    """All facts about a raster, every pixel read once.
+
+    Raises a DataError that says what is wrong; must run inside `gdal_session`.
+    """
     with located.open() as dataset:
-        check_structure(dataset, str(located), request.max_pixels)
-        placement = place(dataset, str(located), request.input_crs)
-        where = grid(dataset, placement.crs, str(located))
+        placement, where = _placed(dataset, located, request)
         pixels = scan(dataset, located.name, progress)
-        facts = Gathered(located, blob, request, placement, where, pixels)
-        return _assemble(dataset, facts)
+        return _assemble(dataset, Gathered(located, request, placement, where, pixels, Coverage.PIXELS))
 
 
-def check_structure(dataset: DatasetReader, label: str, max_pixels: int) -> None:
-    """Refuse by the header alone: no bands, too many pixels, complex values, bands of different kinds."""
-    if dataset.count == 0:
-        names = ", ".join(name.rsplit(":", 1)[-1] for name in dataset.subdatasets[:20])
-        raise AmbiguousLayer(
-            f"{label} holds {len(dataset.subdatasets)} rasters: {names}."
-            if names
-            else f"{label} holds no raster band.",
-            hint="Export the one to publish as a GeoTIFF.",
-        )
-    total = dataset.width * dataset.height
-    if total > max_pixels:
-        raise InvalidRaster(
-            f"{label} has {dataset.width} x {dataset.height} = {total} pixels, more than the {max_pixels} allowed.",
-            hint="Split it into tiles and submit them as a collection, or have RASTER_MAX_PIXELS raised.",
-        )
-    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-        raise UnsupportedFormat(
-            f"{label} has complex values ({dataset.dtypes[0]}).", hint="Convert it to amplitude or intensity first."
-        )
+def inspect_header(located: Located, request: ValidateRasterInput) -> RasterInspection:
+    """What the header and one small overview tell, for a file whose pixels nobody needs: a COG that is there already.
+
+    Statistics are estimates and there are no checksums. Raises as `inspect` does, except for damage further in.
+    """
+    with located.open() as dataset:
+        placement, where = _placed(dataset, located, request)
+        pixels = glance(dataset, located)
+        return _assemble(dataset, Gathered(located, request, placement, where, pixels, Coverage.OVERVIEW))
+
+
+def _placed(dataset: DatasetReader, located: Located, request: ValidateRasterInput) -> tuple[Placement, RasterGrid]:
+    check_structure(dataset, str(located), request.max_pixels)
+    placement = place(dataset, str(located), request.input_crs)
+    return placement, grid(dataset, placement.crs, str(located))
 
 
 def _assemble(dataset: DatasetReader, found: Gathered) -> RasterInspection:
-    label, scans = str(found.located), found.pixels.bands
+    located, scans = found.located, found.pixels.bands
     bands = tuple(_bands(dataset, found.pixels))
-    facts = _facts(dataset, found.located, bands, scans[0])
+    facts = _facts(dataset, located, bands, scans[0])
     detection = classify.detect(facts)
     declared = found.request.raster_type
     findings = (
@@ -86,13 +82,15 @@ def _assemble(dataset: DatasetReader, found: Gathered) -> RasterInspection:
     )
     kind = classify.check_declared(declared, detection, facts)
     if found.request.strict_mode:
-        refuse_warnings(findings, label)
+        refuse_warnings(findings, str(located))
+    moments = slices.span(dataset)
     return RasterInspection(
-        container_name=found.located.name.container,
-        blob_name=found.located.name.path,
-        member=found.located.member,
-        etag=found.blob.etag,
-        size_bytes=found.blob.size,
+        container_name=located.name.container,
+        blob_name=located.name.path,
+        member=located.member,
+        variable=found.request.variable,
+        etag=located.blob.etag,
+        size_bytes=located.blob.size,
         driver=dataset.driver,
         georeference=found.placement.georeference,
         crs_given=found.placement.given,
@@ -100,10 +98,14 @@ def _assemble(dataset: DatasetReader, found: Gathered) -> RasterInspection:
         bands=bands,
         mask_checksum=found.pixels.mask_checksum,
         palette=facts.palette,
+        coverage=found.coverage,
+        layout=layout(dataset),
         raster_type=kind,
         detection=detection,
-        is_cog=dataset.driver == "GTiff" and bool(cog_validate(found.located.path, quiet=True)[0]),
-        acquired=acquisition_time(dataset),
+        is_cog=dataset.driver == "GTiff" and bool(cog_validate(located.path, quiet=True)[0]),
+        acquired=acquisition_time(dataset) or (moments[0] if moments else None),
+        acquired_until=moments[1] if moments and moments[1] != moments[0] else None,
+        cloud_cover=cloud_cover(dataset),
         point=(dataset.tags().get("AREA_OR_POINT") or "").lower() == "point",
         findings=findings,
     )
@@ -119,7 +121,7 @@ def _bands(dataset: DatasetReader, pixels: PixelScan) -> Iterator[RasterBand]:
             scale=dataset.scales[i],
             offset=dataset.offsets[i],
             unit=dataset.units[i] or None,
-            description=dataset.descriptions[i] or None,
+            description=slices.description(dataset, i + 1),
             statistics=pixels.bands[i].statistics(),
             checksum=pixels.checksums[i],
         )
@@ -137,7 +139,7 @@ def _facts(
         driver=dataset.driver,
         dtypes=dataset.dtypes,
         colors=[band.color for band in bands],
-        descriptions=dataset.descriptions,
+        descriptions=[band.description for band in bands],
         units=dataset.units,
         palette=any(band.color == "palette" for band in bands),
         values=first.values,
@@ -156,18 +158,3 @@ def refuse_warnings(findings: Sequence[Finding], label: str) -> None:
             f"{label} is refused in strict mode: {' '.join(w.message for w in warnings)}",
             hint=" ".join(w.fix for w in warnings if w.fix) or None,
         )
-
-
-def acquisition_time(dataset: DatasetReader) -> str | None:
-    """When the picture was taken, from the tags GDAL knows for it; without a time zone it is taken for UTC."""
-    stated = dataset.tags(ns="IMAGERY").get("ACQUISITIONDATETIME") or dataset.tags().get("TIFFTAG_DATETIME")
-    if not stated:
-        return None
-    for layout in ("%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y:%m:%d %H:%M:%S"):
-        try:
-            moment = datetime.strptime(stated.strip(), layout)  # noqa: DTZ007  the zone is set below
-        except ValueError:
-            continue
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return None

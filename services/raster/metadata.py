@@ -1,220 +1,242 @@
-"""The catalogue's view of a raster: a row of `app.cog_metadata`, a STAC item and its collection."""
+"""The catalogue's one model of a raster: made from an inspection or from a database row, shown as STAC."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
-from pydantic import JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from core.contracts.effects import StacJson
-from core.contracts.raster import CogFile, ExtractStacInput, Finding, OutputTier, RasterBand, RasterInspection
+from core.contracts.raster import Bounds, ExtractStacInput, JsonNumber, OutputTier
+from core.contracts.renders import RenderSpec
 from core.contracts.storage import ObjectStorage
-from core.models.catalog import CogMetadata
+from core.errors import ContractViolation
+from core.models.cogs import CogMetadata
+from core.models.datasets import DatasetRef
+from core.models.platform import DataType
 from services.raster.cog import MEDIA_TYPE
-from services.raster.names import cog_id, raster_item_id
-from services.raster.renders import Rendering, rendering
-from services.stac.collections import CollectionParts, collection_document
+from services.raster.describe import describe
+from services.stac.collections import UNKNOWN_LICENSE, CollectionParts, collection_document
 from services.stac.items import ItemParts, item_document
 from services.stac.properties import Provenance, dataset_properties, timestamp
 
-EXTENSIONS = (
-    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
-    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
-    "https://stac-extensions.github.io/render/v2.0.0/schema.json",
+_EXTENSION = "https://stac-extensions.github.io/{}/schema.json"
+EXTENSIONS = tuple(
+    _EXTENSION.format(name)
+    for name in ("projection/v2.0.0", "raster/v1.1.0", "file/v2.1.0", "render/v2.0.0", "processing/v1.2.0")
 )
+EO = _EXTENSION.format("eo/v1.1.0")
+SCIENTIFIC = _EXTENSION.format("scientific/v1.0.0")
 _ASSET_KEYS = {OutputTier.VISUALIZATION: "visual", OutputTier.ANALYSIS: "analysis", OutputTier.ARCHIVE: "archive"}
 
 
-class RasterMetadata:
-    """What the catalogue says of one raster, made from its inspection and its COGs."""
+class _Numbers(BaseModel):
+    model_config = ConfigDict(extra="allow")
 
-    def __init__(self, request: ExtractStacInput, provenance: Provenance, storage: ObjectStorage) -> None:
-        self._request, self._provenance, self._storage = request, provenance, storage
-        self.source, self.cog = request.inspection, request.cogs[0]
-        self.dataset = request.dataset
-        self.collection_id = request.dataset.collection_id
-        self.item_id = raster_item_id(request.dataset, request.inspection.blob_name)
-        self.findings: Sequence[Finding] = (*request.inspection.findings, *request.findings)
-        self.rendering: Rendering = rendering(request.inspection)
-        acquired = request.inspection.acquired
-        self.datetime = datetime.fromisoformat(acquired) if acquired else provenance.created_at
+
+class _Statistics(_Numbers):
+    minimum: float
+    maximum: float
+    mean: float
+    stddev: float
+    valid_percent: float
+
+
+class _Band(_Numbers):
+    nodata: JsonNumber | None = None
+    scale: float | None = None
+    offset: float | None = None
+    statistics: _Statistics | None = None
+
+
+@dataclass(frozen=True)
+class RasterMetadata:
+    """A raster as the catalogue knows it. The item is made from the row alone, so a rebuilt one is the same."""
+
+    record: CogMetadata
+
+    @classmethod
+    def of(cls, request: ExtractStacInput, provenance: Provenance, storage: ObjectStorage) -> RasterMetadata:
+        """From what inspection found and the pipeline wrote."""
+        return cls(describe(request, provenance, storage))
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, object]) -> RasterMetadata:
+        """From a row of `app.cog_metadata`."""
+        return cls(CogMetadata.model_validate(dict(row)))
+
+    @property
+    def bbox(self) -> Bounds:
+        """West, south, east, north in degrees; west > east across the antimeridian."""
+        stored = (self.record.footprint or {}).get("bbox")
+        if not isinstance(stored, list):
+            raise ContractViolation(f"COG {self.record.cog_id} has no footprint, so it cannot be shown as an item.")
+        west, south, east, north = (float(cast("float", value)) for value in stored)
+        return west, south, east, north
 
     def item(self) -> StacJson:
-        """The STAC item, unpublished."""
+        """The STAC item, unpublished. Renders and countries are added from the database as it is written."""
+        start, end = self._moments()
+        geometry = {name: value for name, value in (self.record.footprint or {}).items() if name != "bbox"}
         return item_document(
             ItemParts(
-                item_id=self.item_id,
-                collection_id=self.collection_id,
-                geometry=self.cog.grid.footprint,
-                bbox=self.cog.grid.bbox,
-                datetime=self.datetime,
+                item_id=self.record.stac_item_id,
+                collection_id=self.record.stac_collection_id,
+                geometry=geometry,
+                bbox=self.bbox,
+                datetime=start,
+                until=end,
                 properties=self._properties(),
                 assets=self._assets(),
-                extensions=EXTENSIONS,
+                extensions=self.extensions,
             )
         )
 
     def collection(self) -> StacJson:
         """The collection as it is when this is its first item."""
-        return collection_document(
-            CollectionParts(self.collection_id, self.cog.grid.bbox, start=self.datetime, end=self.datetime)
+        start, end = self._moments()
+        license_ = self.record.license or UNKNOWN_LICENSE
+        parts = CollectionParts(self.record.stac_collection_id, self.bbox, start=start, end=end, license=license_)
+        return collection_document(parts)
+
+    def dataset_ref(self) -> DatasetRef | None:
+        """Whose dataset this is; None for one that no partner named."""
+        r = self.record
+        if r.dataset_id is None:
+            return None
+        return DatasetRef(
+            stac_collection_id=r.stac_collection_id,
+            stac_item_id=r.stac_item_id,
+            dataset_id=r.dataset_id,
+            resource_id=r.resource_id,
+            version_id=r.version_id,
+            client_id=r.client_id,
+            data_type=DataType.RASTER,
+            cog_id=r.cog_id,
+            etl_job_id=r.etl_job_id,
         )
 
-    def record(self) -> CogMetadata:
-        """The row of `app.cog_metadata`. A bbox across the antimeridian becomes all longitudes there."""
-        grid, dataset, source = self.cog.grid, self.dataset, self.source
-        west, south, east, north = grid.bbox
-        if west > east:
-            west, east = -180.0, 180.0
-        first = source.bands[0]
-        nodata = first.nodata if isinstance(first.nodata, float) else None
-        a, b, c, d, e, f = grid.transform
-        return CogMetadata(
-            cog_id=cog_id(self.collection_id, self.item_id),
-            container=self.cog.container_name,
-            blob_path=self.cog.blob_name,
-            cog_url=self._storage.href(self.cog.blob),
-            width=grid.width,
-            height=grid.height,
-            band_count=len(self.cog.band_colors),
-            dtype=source.dtype,
-            nodata=nodata,
-            crs=grid.crs or grid.wkt,
-            transform=[a, b, c, d, e, f],
-            resolution=list(_resolution(grid.transform)),
-            band_names=[band_name(band) for band in source.bands],
-            band_units=[band.unit for band in source.bands],
-            bbox_minx=west,
-            bbox_miny=south,
-            bbox_maxx=east,
-            bbox_maxy=north,
-            temporal_start=self.datetime,
-            temporal_end=self.datetime,
-            overview_levels=list(self.cog.overviews),
-            compression=self.cog.compression,
-            blocksize=[self.cog.blocksize, self.cog.blocksize],
-            colormap=self.rendering.colormap,
-            rescale_range=list(self.rendering.rescale[0]) if self.rendering.rescale else None,
-            raster_bands=[raster_band(band, source) for band in source.bands],
-            title=dataset.title,
-            description=dataset.description,
-            keywords=", ".join(dataset.tags) or None,
-            stac_extensions=list(EXTENSIONS),
-            stac_item_id=self.item_id,
-            stac_collection_id=self.collection_id,
-            etl_job_id=self._provenance.job_id,
-            source_file=str(source.source),
-            source_format=source.driver,
-            source_crs=source.grid.crs or source.grid.wkt,
-            checksum=multihash(self.cog.checksum),
-            size_bytes=self.cog.size_bytes,
-            statistics=[_statistics(band) for band in source.bands],
-            findings=[finding.model_dump(mode="json") for finding in self.findings],
-            raster_type=source.raster_type.value,
+    @property
+    def extensions(self) -> Sequence[str]:
+        """The STAC extensions whose fields the item has."""
+        r = self.record
+        eo = r.eo_bands or any(name.startswith("eo:") for name in r.custom_properties or {})
+        more = ([EO] if eo else []) + ([SCIENTIFIC] if r.sci_doi or r.sci_citation else [])
+        return sorted({*EXTENSIONS, *more, *(r.stac_extensions or ())})
+
+    def _moments(self) -> tuple[AwareDatetime, AwareDatetime]:
+        start = self.record.temporal_start or self._provenance().created_at
+        return start, self.record.temporal_end or start
+
+    def _provenance(self) -> Provenance:
+        r = self.record
+        if r.processed_at is None or r.etl_job_id is None or r.etl_job_type is None:
+            raise ContractViolation(f"COG {r.cog_id} does not say which job made it.")
+        return Provenance(
+            access_level=r.access_level,
+            job_id=r.etl_job_id,
+            job_type=r.etl_job_type,
+            created_at=r.processed_at,
+            dataset_id=r.dataset_id,
+            resource_id=r.resource_id,
+            version_id=r.version_id,
+            request_id=r.request_id,
+            client_id=r.client_id,
         )
 
     def _properties(self) -> dict[str, JsonValue]:
-        grid, source, dataset = self.cog.grid, self.source, self.dataset
+        r, provenance = self.record, self._provenance()
         properties: dict[str, JsonValue] = {
-            **dataset_properties(self._provenance),
-            "created": timestamp(self._provenance.created_at),
-            "proj:code": grid.crs,
-            "proj:shape": [grid.height, grid.width],
-            "proj:transform": [*grid.transform, 0.0, 0.0, 1.0],
-            "proj:bbox": list(grid.bounds),
-            "renders": self._renders(),
-            "app:datetime_source": "acquisition" if source.acquired else "processing",
-            "app:raster_type": source.raster_type.value,
-            "app:band_count": len(source.bands),
-            "app:dtype": source.dtype,
-            "app:colorinterp": [band.color for band in source.bands],
-            "app:rgb_bands": list(self.rendering.bands),
-            "app:source_blob": str(source.source),
-            "app:findings": [finding.model_dump(mode="json") for finding in self.findings],
+            **(r.custom_properties or {}),
+            **dataset_properties(provenance),
+            **self._projection(),
+            "created": timestamp(provenance.created_at),
+            "processing:lineage": f"Converted from {r.source_format or 'a raster'} to a Cloud-Optimized GeoTIFF.",
+            "processing:software": cast("JsonValue", r.processing_software or {}),
+            "renders": {"default": RenderSpec.model_validate(r.default_render or {}).document()},
         }
-        if grid.crs is None:
-            properties["proj:wkt2"] = grid.wkt
-        optional: dict[str, JsonValue] = {
-            "title": dataset.title,
-            "description": dataset.description,
-            "keywords": list(dataset.tags) or None,
-            "app:nodata": source.bands[0].nodata,
-            "app:colormap": self.rendering.colormap,
-            "app:rescale": _pairs(self.rendering.rescale),
-        }
-        return properties | {name: value for name, value in optional.items() if value is not None}
+        shown = {**self._told(), **self._pixels()}
+        return properties | {name: value for name, value in shown.items() if value is not None}
 
-    def _renders(self) -> dict[str, JsonValue]:
-        view: dict[str, JsonValue] = {"title": "Default view", "assets": ["data"], "bidx": list(self.rendering.bands)}
-        if self.rendering.rescale is not None:
-            view["rescale"] = _pairs(self.rendering.rescale)
-        if self.rendering.colormap is not None:
-            view["colormap_name"] = self.rendering.colormap
-        return {"default": view}
+    def _projection(self) -> dict[str, JsonValue]:
+        r = self.record
+        crs = r.crs or ""
+        registered = len(crs) < 40 and ":" in crs
+        a, b, c, d, e, f = (float(value) for value in r.transform or (1, 0, 0, 0, 1, 0))
+        corners = [(x * a + y * b + c, x * d + y * e + f) for x in (0, r.width) for y in (0, r.height)]
+        xs, ys = zip(*corners, strict=True)
+        placed: dict[str, JsonValue] = {
+            "proj:code": crs if registered else None,
+            "proj:shape": [r.height, r.width],
+            "proj:transform": [a, b, c, d, e, f, 0.0, 0.0, 1.0],
+            "proj:bbox": [min(xs), min(ys), max(xs), max(ys)],
+        }
+        return placed if registered else {**placed, "proj:wkt2": crs}
+
+    def _told(self) -> dict[str, JsonValue]:
+        r = self.record
+        return {
+            "title": r.title,
+            "description": r.description,
+            "keywords": cast("JsonValue", r.keywords),
+            "license": r.license,
+            "providers": cast("JsonValue", r.providers),
+            "sci:doi": r.sci_doi,
+            "sci:citation": r.sci_citation,
+            "app:source_blob": r.source_file,
+            "app:source_layer": r.source_layer,
+            "app:datetime_source": r.datetime_source,
+            "app:findings": cast("JsonValue", r.findings or []),
+        }
+
+    def _pixels(self) -> dict[str, JsonValue]:
+        r = self.record
+        view = RenderSpec.model_validate(r.default_render or {})
+        return {
+            "app:raster_type": r.raster_type,
+            "app:type_confidence": r.type_confidence,
+            "app:type_evidence": cast("JsonValue", r.type_evidence),
+            "app:band_count": r.band_count,
+            "app:dtype": r.dtype,
+            "app:colorinterp": cast("JsonValue", r.colorinterp),
+            "app:rgb_bands": cast("JsonValue", r.rgb_bands),
+            "app:nodata": self._bands()[0].get("nodata") if r.raster_bands else None,
+            "app:colormap": r.colormap,
+            "app:rescale": view.document().get("rescale"),
+        }
+
+    def _bands(self) -> list[dict[str, JsonValue]]:
+        # PostgreSQL keeps no difference between 1 and 1.0, so what must be a float is made one again.
+        return [_Band.model_validate(band).model_dump(exclude_none=True) for band in self.record.raster_bands or ()]
 
     def _assets(self) -> dict[str, Mapping[str, JsonValue]]:
-        others = {_ASSET_KEYS[cog.tier]: self._asset(cog, ["data"]) for cog in self._request.cogs[1:]}
-        return {"data": self._asset(self.cog, ["data"]), **others}
+        r = self.record
+        main = {"cog_url": r.cog_url, "tier": r.tier, "compression": r.compression, "checksum": r.checksum}
+        assets = {"data": self._asset({**main, "size_bytes": r.size_bytes, "band_count": r.band_count})}
+        for other in r.other_cogs or ():
+            assets[_ASSET_KEYS[OutputTier(str(other["tier"]))]] = self._asset(other)
+        return assets
 
-    def _asset(self, cog: CogFile, roles: Sequence[str]) -> Mapping[str, JsonValue]:
-        names = [band_name(band) for band in self.source.bands[: len(cog.band_colors)]]
-        described = self.source.bands[: len(names)]
-        return {
-            "href": self._storage.href(cog.blob),
+    def _asset(self, cog: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        bands = self._bands()[: int(str(cog["band_count"]))]
+        said = [str(word) for word in (cog.get("tier"), cog.get("compression")) if word]
+        stated: dict[str, JsonValue] = {
+            "href": cog["cog_url"],
             "type": MEDIA_TYPE,
-            "title": f"Cloud-Optimized GeoTIFF ({cog.tier.value}, {cog.compression})",
-            "roles": list(roles),
-            "file:size": cog.size_bytes,
-            "file:checksum": multihash(cog.checksum),
-            "bands": [{"name": name, "description": b.color} for name, b in zip(names, described, strict=True)],
-            "raster:bands": [cast("JsonValue", raster_band(band, self.source)) for band in described],
+            "title": f"Cloud-Optimized GeoTIFF ({', '.join(said)})" if said else "Cloud-Optimized GeoTIFF",
+            "roles": ["data"],
+            "file:size": cog.get("size_bytes"),
+            "file:checksum": cog.get("checksum"),
+            "bands": list(self._named(len(bands))),
+            "raster:bands": cast("JsonValue", bands),
+            "eo:bands": cast("JsonValue", self.record.eo_bands and self.record.eo_bands[: len(bands)]),
         }
+        return {name: value for name, value in stated.items() if value is not None}
 
-
-def band_name(band: RasterBand) -> str:
-    """The band's own description, else b and its number."""
-    return band.description or f"b{band.index}"
-
-
-def raster_band(band: RasterBand, source: RasterInspection) -> dict[str, JsonValue]:
-    """A band as the raster extension describes it."""
-    described: dict[str, JsonValue] = {
-        "data_type": band.dtype,
-        "nodata": band.nodata,
-        "unit": band.unit,
-        "scale": band.scale,
-        "offset": band.offset,
-        "sampling": "point" if source.point else "area",
-        "statistics": cast("JsonValue", _statistics(band)) or None,
-    }
-    return {name: value for name, value in described.items() if value is not None}
-
-
-def _statistics(band: RasterBand) -> dict[str, JsonValue]:
-    stats = band.statistics
-    if stats is None:
-        return {}
-    return {
-        "minimum": stats.minimum,
-        "maximum": stats.maximum,
-        "mean": stats.mean,
-        "stddev": stats.stddev,
-        "valid_percent": stats.valid_percent,
-    }
-
-
-def _pairs(rescale: tuple[tuple[float, float], ...] | None) -> JsonValue:
-    return None if rescale is None else [[low, high] for low, high in rescale]
-
-
-def _resolution(transform: tuple[float, float, float, float, float, float]) -> tuple[float, float]:
-    a, b, _, d, e, _ = transform
-    return (a * a + d * d) ** 0.5, (b * b + e * e) ** 0.5
-
-
-def multihash(sha256_hex: str) -> str:
-    """A SHA-256 as the file extension wants it: 12 for the function, 20 for its length."""
-    return f"1220{sha256_hex}"
+    def _named(self, count: int) -> Iterator[JsonValue]:
+        r = self.record
+        names, colors = (r.band_names or [])[:count], r.colorinterp or []
+        for number, name in enumerate(names):
+            yield {"name": name, "description": colors[number] if number < len(colors) else "undefined"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.contracts.raster import RasterBand, RasterInspection, RasterType
+from core.contracts.renders import RenderSpec
 
 _RGB = ("red", "green", "blue")
 
@@ -17,6 +18,10 @@ class Rendering:
     bands: tuple[int, ...]
     rescale: tuple[tuple[float, float], ...] | None
     colormap: str | None
+
+    def spec(self) -> RenderSpec:
+        """As the render extension has it."""
+        return RenderSpec(title="Default view", bidx=self.bands, rescale=self.rescale, colormap_name=self.colormap)
 
 
 def rendering(source: RasterInspection) -> Rendering:

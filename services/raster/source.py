@@ -1,148 +1,167 @@
 """Which file is the raster, and with which driver may GDAL open it?
 
-Only a driver that the bytes or the name speak for is tried. VRT, WMS and other descriptions that make GDAL read
-something else are refused before it sees them.
+Only a driver that the bytes or the name speak for is tried, and for the rest those that read nothing but the file.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import rasterio
 from rasterio.io import DatasetReader
 
-from core.contracts.storage import BlobName, ObjectStorage
+from core.contracts import raster_formats as formats
+from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
-from services.raster.gdal import reading
+from services.raster import archives, folders, virtual
+from services.raster.gdal import open_with, reading
 
-_MAGIC = (
-    (b"II*\x00", "GTiff"),
-    (b"MM\x00*", "GTiff"),
-    (b"II+\x00", "GTiff"),
-    (b"MM\x00+", "GTiff"),
-    (b"\x89PNG", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x00\x00\x00\x0cjP  ", "JP2OpenJPEG"),
-    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
-    (b"EHFA_HEADER_TAG", "HFA"),
-    (b"GRIB", "GRIB"),
-    (b"CDF\x01", "netCDF"),
-    (b"CDF\x02", "netCDF"),
-    (b"CDF\x05", "netCDF"),
-    (b"NITF", "NITF"),
-    (b"BM", "BMP"),
-    (b"GIF8", "GIF"),
-)
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ZIP = b"PK\x03\x04"
-_SUFFIX = {
-    ".tif": "GTiff",
-    ".tiff": "GTiff",
-    ".jp2": "JP2OpenJPEG",
-    ".img": "HFA",
-    ".hgt": "SRTMHGT",
-    ".asc": "AAIGrid",
-    ".dem": "USGSDEM",
-    ".dt0": "DTED",
-    ".dt1": "DTED",
-    ".dt2": "DTED",
-    ".grib": "GRIB",
-    ".grb": "GRIB",
-    ".grib2": "GRIB",
-    ".grb2": "GRIB",
-    ".nc": "netCDF",
-}
 _STREAMED = frozenset({"GTiff", "JP2OpenJPEG"})
 _HEAD = 64
-#: Uncompressed bytes of an archive member above which it is taken for a bomb when it also shrinks more than this.
-_MEMBER_BYTES, _MEMBER_RATIO = 1 << 30, 200
+_LISTED = 40
 
 
 @dataclass(frozen=True)
 class Located:
-    """What GDAL is to open: a path, the driver, and the member when the source is an archive."""
+    """What GDAL is to open: a path, the drivers that may, and what was chosen of several.
 
-    name: BlobName
+    `blob` is the source as stored; of a folder or a description its size is the sum and its etag changes with any part.
+    """
+
+    blob: StoredBlob
     path: str
-    driver: str
+    drivers: tuple[str, ...]
     member: str | None = None
+    variable: str | None = None
+
+    @property
+    def name(self) -> BlobName:
+        """The source."""
+        return self.blob.name
 
     def __str__(self) -> str:
-        return f"{self.name}/{self.member}" if self.member else str(self.name)
+        file = f"{self.name}/{self.member}" if self.member else str(self.name)
+        return f"{file}, variable {self.variable}" if self.variable else file
 
     @contextmanager
     def open(self) -> Iterator[DatasetReader]:
-        """The dataset, inside a GDAL session of the caller's."""
+        """The dataset, inside a GDAL session of the caller's; the chosen one of several."""
         with reading(self.name, "open the raster"):
-            dataset = rasterio.open(self.path, driver=self.driver)
+            dataset = open_with(self.path, self.drivers)
         with dataset:
-            yield dataset
+            address = self._chosen(dataset)
+            if address is None:
+                yield dataset
+                return
+        with reading(self.name, f"open variable {self.variable}"):
+            chosen = open_with(address, [*self.drivers, "HDF5Image"])
+        with chosen:
+            yield chosen
+
+    def _chosen(self, dataset: DatasetReader) -> str | None:
+        """Address of the variable asked for; None when the dataset is what is meant. Raises AmbiguousLayer."""
+        choices: dict[str, str] = {_variable(str(a), self.path): str(a) for a in dataset.subdatasets}
+        label = f"{self.name}/{self.member}" if self.member else str(self.name)
+        if self.variable is None:
+            if dataset.count == 0 and choices:
+                raise AmbiguousLayer(
+                    f"{label} holds {len(choices)} rasters: {_listed(choices)}.",
+                    hint="Name the one to publish as variable.",
+                )
+            return None
+        wanted = self.variable.strip("/")
+        found = [n for n in choices if wanted in (n, choices[n])] or [n for n in choices if n.split("/")[-1] == wanted]
+        if len(found) == 1:
+            return choices[found[0]]
+        own = dataset.tags(1).get("NETCDF_VARNAME") if dataset.count else None
+        if not found and wanted == own:
+            return None
+        known = _listed(choices) or own or "a single one without a name"
+        raise AmbiguousLayer(
+            f"{label} holds {'several rasters' if found else 'no raster'} named {self.variable!r}; it holds: {known}.",
+            hint="Name one of these as variable.",
+        )
 
 
-def locate(storage: ObjectStorage, name: BlobName, workdir: Path, *, fetch: bool = False) -> Located:
-    """Find the raster behind a blob.
+def _variable(address: str, path: str) -> str:
+    """The part of a subdataset's address that names it: what follows the path, else what stands before."""
+    before, _, after = address.partition(path)
+    return after.strip('":/ ') or before.strip('":/ ').partition(":")[2]
+
+
+def _listed(names: Sequence[str] | dict[str, str]) -> str:
+    shown = ", ".join(list(names)[:_LISTED])
+    return f"{shown} and {len(names) - _LISTED} more" if len(names) > _LISTED else shown
+
+
+def locate(
+    storage: ObjectStorage, name: BlobName, workdir: Path, *, fetch: bool = False, variable: str | None = None
+) -> Located:
+    """Find the raster behind a blob, or behind the folder of a Zarr store.
 
     Archives and formats that GDAL cannot stream are fetched into `workdir`, and with `fetch` everything that is not
     on this machine: for what is read more than once.
     """
+    if name.suffix == formats.ZARR and folders.is_folder(storage, name):
+        folder = folders.fetch(storage, name, workdir)
+        return Located(folder.blob, folder.path, ("Zarr",), variable=variable)
     blob = storage.head(name)
     if blob.size == 0:
         raise UnreadableSource(f"{name} is empty (0 bytes).", hint="Upload the file again.")
     head = storage.read(name, length=min(_HEAD, blob.size))
-    if head.startswith(_ZIP):
-        return _locate_member(storage, name, workdir)
-    driver, path = _driver(head, name.suffix, str(name)), storage.gdal_path(name)
-    if path.startswith("/vsi") and (fetch or driver not in _STREAMED):
+    if head.startswith(formats.ZIP):
+        return _in_archive(storage, blob, workdir, variable)
+    if name.suffix == formats.VRT and _is_text(head):
+        described = virtual.resolve(storage, blob, workdir, fetch=fetch, check=_refuse_description)
+        return Located(described.blob, described.path, ("VRT",), variable=variable)
+    drivers, path = drivers_of(head, name.suffix, str(name)), storage.gdal_path(name)
+    if path.startswith("/vsi") and (fetch or not _STREAMED.issuperset(drivers)):
         local = workdir / PurePosixPath(name.path).name
         storage.download(name, local)
         path = str(local)
-    return Located(name, path, driver)
+    return Located(blob, path, drivers, variable=variable)
 
 
-def _driver(head: bytes, suffix: str, label: str) -> str:
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"<", b"{"):
+def _in_archive(storage: ObjectStorage, blob: StoredBlob, workdir: Path, variable: str | None) -> Located:
+    found = archives.find(storage, blob, workdir, variable)
+    label = f"{blob.name}/{found.member}"
+    if found.member.lower().endswith(formats.ZARR):
+        drivers: tuple[str, ...] = ("Zarr",)
+    else:
+        suffix = PurePosixPath(found.member).suffix.lower()
+        several = formats.IN_ARCHIVE.get(suffix) if found.has_sidecar else None
+        drivers = (several,) if several else drivers_of(found.head, suffix, label)
+    return Located(blob, found.path, drivers, found.member, None if found.by_name else variable)
+
+
+def drivers_of(head: bytes, suffix: str, label: str) -> tuple[str, ...]:
+    """The drivers that may open a file that starts like this. Raises UnsupportedFormat."""
+    _refuse_description(head, label)
+    if head.startswith(formats.HDF5):
+        return ("netCDF",) if suffix in (".nc", ".nc4") else ("BAG",) if suffix == ".bag" else ("HDF5",)
+    if head.startswith(formats.HDF4):
+        raise UnsupportedFormat(
+            f"{label} is HDF4, which the GDAL in use here does not read.", hint="Convert it to GeoTIFF, NetCDF or HDF5."
+        )
+    for magic, driver in formats.MAGIC:
+        if head.startswith(magic):
+            return (driver,)
+    known = formats.SUFFIXES.get(suffix)
+    return (known,) if known else tuple(formats.RECOGNISED)
+
+
+def _is_text(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"<", b"{")
+
+
+def _refuse_description(head: bytes, label: str) -> None:
+    """A description makes GDAL read what it names; only a `.vrt` is looked at, by `virtual`, before GDAL sees it."""
+    if _is_text(head):
         raise UnsupportedFormat(
             f"{label} is a text description (such as VRT), not a raster.",
-            hint="Submit the files it refers to, or convert it to GeoTIFF.",
+            hint="Submit the files it refers to, a .vrt beside its sources, or a GeoTIFF.",
         )
-    if head.startswith(_HDF5):
-        return "netCDF" if suffix == ".nc" else "HDF5"
-    for magic, driver in _MAGIC:
-        if head.startswith(magic):
-            return driver
-    found = _SUFFIX.get(suffix)
-    if found is None:
-        raise UnsupportedFormat(
-            f"{label} is not of a raster format known here.", hint="Convert it to GeoTIFF and submit that."
-        )
-    return found
-
-
-def _locate_member(storage: ObjectStorage, name: BlobName, workdir: Path) -> Located:
-    archive = workdir / PurePosixPath(name.path).name
-    storage.download(name, archive)
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.infolist() if PurePosixPath(m.filename).suffix.lower() in _SUFFIX]
-            if not members:
-                raise UnsupportedFormat(f"The archive {name} holds no raster.", hint="Zip one raster file.")
-            if len(members) > 1:
-                listed = ", ".join(sorted(m.filename for m in members)[:20])
-                raise AmbiguousLayer(f"The archive {name} holds {len(members)} rasters: {listed}.", hint="Zip one.")
-            member = members[0]
-            if member.file_size > max(_MEMBER_BYTES, _MEMBER_RATIO * member.compress_size):
-                raise UnsupportedFormat(
-                    f"{member.filename} in {name} unpacks to {member.file_size} bytes, {_MEMBER_RATIO} times its size.",
-                    hint="Submit the file itself, compressed inside (for example a DEFLATE GeoTIFF).",
-                )
-            with opened.open(member) as content:
-                head = content.read(_HEAD)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:  # damaged, unknown method, encrypted
-        raise UnreadableSource(f"The archive {name} cannot be read: {e}") from e
-    suffix = PurePosixPath(member.filename).suffix.lower()
-    driver = _driver(head, suffix, f"{name}/{member.filename}")
-    return Located(name, f"/vsizip/{{{archive}}}/{member.filename}", driver, member.filename)
+    if head.startswith(formats.ZIP):
+        raise UnsupportedFormat(f"{label} is an archive inside another.", hint="Pack rasters once.")

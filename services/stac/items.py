@@ -14,6 +14,8 @@ from pydantic import JsonValue, ValidationError
 from core.contracts.effects import StacJson
 from core.errors import ContractViolation
 
+Moment = datetime  # `datetime` is also the name of a field
+
 
 @dataclass(frozen=True)
 class ItemParts:
@@ -27,15 +29,19 @@ class ItemParts:
     properties: Mapping[str, JsonValue]
     assets: Mapping[str, Mapping[str, JsonValue]]
     extensions: Sequence[str] = field(default_factory=tuple)
+    until: Moment | None = None  #: the end of a span of time that `datetime` begins
 
 
 def item_document(parts: ItemParts) -> StacJson:
     """The item, without links: those depend on the address it is served under. Raises ContractViolation."""
+    span = parts.until is not None and parts.until != parts.datetime
     item = pystac.Item(
         id=parts.item_id,
         geometry=dict(parts.geometry),
         bbox=list(parts.bbox),
-        datetime=parts.datetime,
+        datetime=None if span else parts.datetime,
+        start_datetime=parts.datetime if span else None,
+        end_datetime=parts.until if span else None,
         properties=dict(parts.properties),
         collection=parts.collection_id,
         stac_extensions=sorted(set(parts.extensions)),

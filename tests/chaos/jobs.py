@@ -11,7 +11,8 @@ from core.contracts.jobs import Job, JobResult, Stage, StageResults, TaskSpec
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
 from core.errors import Interrupted, InvalidRaster, OutOfMemory, StorageUnavailable
 from core.machine.registry import Registry
-from core.models.catalog import CogMetadata
+from core.models.cogs import CogMetadata
+from core.models.platform import AccessLevel
 from core.states import FailurePolicy
 from tests.chaos.shapes import MODULUS, MOST_STAGES, PATTERNS, value
 
@@ -105,7 +106,17 @@ def _in_phases(work: Work, ctx: TaskContext, made: Made) -> Made:
 def _record(work: Work) -> CogMetadata:
     name = f"{work.number}-{work.stage}-{work.index}"
     return CogMetadata(
-        cog_id=name, container="chaos", blob_path=name, cog_url=name, width=1, height=1, band_count=1, dtype="uint8"
+        cog_id=name,
+        container="chaos",
+        blob_path=name,
+        cog_url=name,
+        width=1,
+        height=1,
+        band_count=1,
+        dtype="uint8",
+        stac_collection_id="chaos",
+        stac_item_id=name,
+        access_level=AccessLevel.PUBLIC,
     )
 
 

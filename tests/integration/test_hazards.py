@@ -14,7 +14,7 @@ from core.contracts.outcomes import Done
 from core.errors import ErrorKind, StaleAttempt
 from core.machine.machine import CoreMachine
 from core.machine.store import Claimed, Finished, NextStep
-from core.models.catalog import CogMetadata
+from core.models.cogs import CogMetadata
 from infrastructure.postgres.job_store import submit_in
 from infrastructure.postgres.pool import Pool
 from tests.support.probe import QUEUES, machine
@@ -178,4 +178,5 @@ def test_hundreds_of_tasks_are_listed_by_number_and_joined_by_key(pool: Pool) ->
 
 def _effect(title: str) -> UpsertCogMetadata:
     made = {"cog_id": "c", "container": "x", "blob_path": "x", "cog_url": "x", "dtype": "uint8", "title": title}
+    made |= {"stac_collection_id": "c", "stac_item_id": "i", "access_level": "public"}
     return UpsertCogMetadata(CogMetadata(width=1, height=1, band_count=1, **made))

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from core.contracts.effects import UpsertCogMetadata, UpsertStacItem
 from core.errors import NotFound, TargetExists
-from core.models.catalog import CogMetadata
+from core.models.cogs import CogMetadata
 from core.models.platform import AccessLevel
 from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item, get_item, set_item_published
 from services.stac.collections import CollectionParts, collection_document
@@ -190,6 +190,9 @@ def record(cog_id: str = "c:i", path: str = "d/a-0123_analysis.tif", **changes: 
         "statistics": [{"minimum": 1.5}],
         "overview_levels": [2, 4],
         "size_bytes": 5_000_000_000,
+        "stac_collection_id": "c",
+        "stac_item_id": "i",
+        "access_level": "public",
     }
     return CogMetadata.model_validate({**fields, **changes})
 

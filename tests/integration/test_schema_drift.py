@@ -52,11 +52,9 @@ MENDED: Mapping[str, Damage] = {
             (Kind.TRIGGER, "app.tasks.state_guard"),
             (Kind.TRIGGER, "app.dataset_approvals.state_guard"),
         ),
-        "DROP TABLE app.cog_metadata": (
-            (Kind.TABLE, "app.cog_metadata"),
-            (Kind.INDEX, "app.cog_metadata.ix_cog_metadata_created_at"),
-            (Kind.INDEX, "app.cog_metadata.ix_cog_metadata_etl_job_id"),
-            (Kind.INDEX, "app.cog_metadata.ix_cog_metadata_stac_collection_id_stac_item_id"),
+        "DROP TABLE app.raster_render_configs": (
+            (Kind.TABLE, "app.raster_render_configs"),
+            (Kind.INDEX, "app.raster_render_configs.ux_raster_render_configs_default"),
         ),
         "CREATE VIEW app.old_view AS SELECT job_id FROM app.jobs": ((Kind.VIEW, "app.old_view"),),
         "CREATE TYPE app.old_type AS (a int)": ((Kind.TYPE, "app.old_type"),),

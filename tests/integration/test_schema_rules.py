@@ -108,6 +108,10 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_cog_metadata_bbox_ordered": ("app.cog_metadata", {**BBOX, "bbox_maxy": 0.5}),
     "ck_cog_metadata_bbox_whole": ("app.cog_metadata", {**BBOX, "bbox_maxy": None}),
     "ck_cog_metadata_temporal_ordered": ("app.cog_metadata", {"temporal_start": NOW, "temporal_end": EARLIER}),
+    "ck_raster_render_configs_render_id": ("app.raster_render_configs", {"render_id": "Flood depth"}),
+    "ck_raster_render_configs_not_reserved": ("app.raster_render_configs", {"render_id": "default"}),
+    "ck_dataset_refs_etl_job_id": ("app.dataset_refs", {"etl_job_id": "7"}),
+    "ck_dataset_refs_names_one_object": ("app.dataset_refs", {"cog_id": "parent"}),
     "ck_table_catalog_srid": ("geo.table_catalog", {"srid": -1}),
     "ck_table_catalog_feature_count": ("geo.table_catalog", {"feature_count": -1}),
     "ck_table_catalog_bbox_ordered": ("geo.table_catalog", {**BBOX, "bbox_maxx": 0.5}),
@@ -189,6 +193,8 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
         ("app.dataset_approvals", {"approval_id": "apr-" + "0" * 32, "stac_item_id": "other"}),
         ("app.approval_items", {}),
         ("app.cog_metadata", {"cog_id": "other"}),
+        ("app.raster_render_configs", {}),
+        ("app.dataset_refs", {}),
         ("app.vector_etl_tracking", {}),
         ("app.vector_loads", {}),
         ("geo.table_catalog", {}),
@@ -234,6 +240,8 @@ def test_only_one_approval_decides_on_an_item_and_only_one_publishes_it(
         ("app.dataset_approvals", {"job_key": 99}),
         ("app.approval_items", {"approval_id": "apr-" + "0" * 32}),
         ("app.vector_etl_tracking", {"table_name": "absent"}),
+        ("app.raster_render_configs", {"cog_id": "absent"}),
+        ("app.dataset_refs", {"table_name": "absent"}),
     ],
 )
 def test_a_row_cannot_refer_to_what_is_not_there(
@@ -255,6 +263,23 @@ def test_an_approval_outlives_the_job_it_was_made_on(conn: psycopg.Connection) -
     insert(conn, "app.dataset_approvals", ROWS["app.dataset_approvals"])
     conn.execute("DELETE FROM app.jobs WHERE job_key = 1")
     assert conn.execute("SELECT DISTINCT job_key FROM app.dataset_approvals").fetchall() == [(None,)]
+
+
+def test_only_one_render_of_a_cog_is_its_default(conn: psycopg.Connection) -> None:
+    row = {**ROWS["app.raster_render_configs"], "is_default": True}
+    insert(conn, "app.raster_render_configs", row)
+    with pytest.raises(psycopg.errors.UniqueViolation) as refused, conn.transaction():
+        insert(conn, "app.raster_render_configs", {**row, "render_id": "other"})
+    assert refused.value.diag.constraint_name == "ux_raster_render_configs_default"
+    assert insert(conn, "app.raster_render_configs", {**row, "render_id": "other", "is_default": False}) == 1
+
+
+def test_renders_and_references_go_with_the_cog(conn: psycopg.Connection) -> None:
+    insert(conn, "app.raster_render_configs", ROWS["app.raster_render_configs"])
+    insert(conn, "app.dataset_refs", {**ROWS["app.dataset_refs"], "table_name": None, "cog_id": "parent"})
+    conn.execute("DELETE FROM app.cog_metadata WHERE cog_id = 'parent'")
+    for left in ("SELECT FROM app.raster_render_configs", "SELECT FROM app.dataset_refs"):
+        assert conn.execute(left).rowcount == 0
 
 
 def test_dropping_a_catalogue_row_drops_the_history_of_its_runs(conn: psycopg.Connection) -> None:
@@ -281,6 +306,7 @@ def test_a_source_larger_than_two_gigabytes_fits(conn: psycopg.Connection) -> No
     insert(conn, "app.vector_etl_tracking", {**ROWS["app.vector_etl_tracking"], "source_size_bytes": size})
     stored = conn.execute(
         "SELECT source_size FROM app.api_requests UNION ALL SELECT size_bytes FROM app.cog_metadata"
+        " WHERE size_bytes IS NOT NULL"
         " UNION ALL SELECT source_size_bytes FROM app.vector_etl_tracking"
     ).fetchall()
     assert stored == [(size,)] * 3

@@ -13,7 +13,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine, from_origin
 
-from core.contracts.effects import Effect
+from core.contracts.effects import Effect, UpsertCogMetadata, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.raster import CreateCogOutput, ProcessRasterParameters, RasterInspection, RasterJobResult
 from core.contracts.storage import BlobName, ObjectStorage
@@ -85,11 +85,11 @@ class Finished:
 
     @property
     def item(self) -> dict:
-        return dict(self.effects[-1].item)
+        return dict(next(effect for effect in self.effects if isinstance(effect, UpsertStacItem)).item)
 
     @property
     def record(self):
-        return self.effects[0].record
+        return next(effect for effect in self.effects if isinstance(effect, UpsertCogMetadata)).record
 
 
 class RasterRig:

@@ -42,6 +42,22 @@ PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
             "stac_collection_id": "d",
         },
     ),
+    (
+        "app.cog_metadata",
+        {
+            "cog_id": "parent",
+            "container": "silver-cogs",
+            "blob_path": "parent.tif",
+            "cog_url": "/vsiaz/silver-cogs/parent.tif",
+            "width": 1,
+            "height": 1,
+            "band_count": 1,
+            "dtype": "uint8",
+            "stac_collection_id": "d",
+            "stac_item_id": "parent",
+            "access_level": "public",
+        },
+    ),
 )
 
 ROWS: Mapping[str, Mapping[str, object]] = {
@@ -131,6 +147,17 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "height": 10,
         "band_count": 1,
         "dtype": "uint8",
+        "stac_collection_id": "d",
+        "stac_item_id": "d-r-v1",
+        "access_level": "public",
+    },
+    "app.raster_render_configs": {"cog_id": "parent", "render_id": "flood", "render_spec": Jsonb({"bidx": [1]})},
+    "app.dataset_refs": {
+        "stac_collection_id": "d",
+        "stac_item_id": "d-r-v1",
+        "dataset_id": "d",
+        "data_type": "vector",
+        "table_name": "roads",
     },
     "app.vector_etl_tracking": {"table_name": "roads", "etl_job_id": JOB_ID},
     "app.vector_loads": {"staging": "roads__stg_abababab_1", "part": 0, "output": Jsonb({})},

@@ -99,7 +99,8 @@ class Catalogue:
     def cog_row(self, path: str, collection: str, item: str) -> None:
         self.run(
             "INSERT INTO app.cog_metadata (cog_id, container, blob_path, cog_url, width, height, band_count, dtype,"
-            " stac_collection_id, stac_item_id) VALUES (%s, %s, %s, %s, 256, 256, 1, 'uint16', %s, %s)",
+            " stac_collection_id, stac_item_id, access_level)"
+            " VALUES (%s, %s, %s, %s, 256, 256, 1, 'uint16', %s, %s, 'public')",
             f"cog-{item}",
             CONTAINER,
             path,

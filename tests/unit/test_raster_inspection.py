@@ -212,12 +212,11 @@ def test_an_empty_file_and_a_missing_one_are_told_apart(rig, tmp_path):
         handlers.validate(gone, rig.context())
 
 
-@pytest.mark.parametrize("name", ["a.vrt", "renamed.tif"])
-def test_a_virtual_raster_is_refused_whatever_its_name(rig, tmp_path, name):
+def test_a_virtual_raster_of_another_name_is_refused(rig, tmp_path):
     secret = write_tiff(tmp_path / "secret.tif", hills())
-    rasterio.shutil.copy(secret, tmp_path / name, driver="VRT")
+    rasterio.shutil.copy(secret, tmp_path / "renamed.tif", driver="VRT")
     with pytest.raises(UnsupportedFormat, match="description"):
-        rig.inspect(tmp_path / name)
+        rig.inspect(tmp_path / "renamed.tif")
 
 
 def test_a_raster_with_more_pixels_than_allowed_is_refused_before_reading(rig, tmp_path):

@@ -119,6 +119,8 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.audit_log",
         "app.approval_items",
         "app.cog_metadata",
+        "app.raster_render_configs",
+        "app.dataset_refs",
         "app.vector_etl_tracking",
         "app.vector_loads",
         "geo.table_catalog",
@@ -184,7 +186,7 @@ def test_data_types_are_the_five_partners_know() -> None:
 def test_models_and_contracts_load_no_database_library() -> None:
     script = (
         "import sys; import core.models.jobs, core.models.events, core.models.outbox, core.models.platform, "
-        "core.models.approvals, core.models.catalog, core.contracts.effects; "
+        "core.models.approvals, core.models.catalog, core.models.cogs, core.contracts.effects; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sqlalchemy','geoalchemy2','alembic','psycopg')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from core.version import VERSION
 from triggers.http import (
     approvals,
     audit,
@@ -28,7 +29,6 @@ from triggers.web import docs
 if TYPE_CHECKING:
     from composition import Runtime
 
-VERSION = "0.1.0"
 _MODULES = (
     platform,
     reports,

@@ -26,6 +26,20 @@ DELETE FROM pgstac.items WHERE id = %(item_id)s AND collection = %(collection_id
 -- Add an item.
 SELECT pgstac.create_item(%(content)s::jsonb)
 
+-- name: count_item
+-- How often an item is there; once, when all is well.
+SELECT count(*) FROM pgstac.items WHERE id = %(item_id)s AND collection = %(collection_id)s
+
+-- name: known
+-- What the tables add to an item: its countries, and how its COG may be drawn.
+SELECT app.countries(ST_SetSRID(ST_GeomFromGeoJSON(%(geometry)s), 4326)), app.renders_of(%(collection_id)s, %(item_id)s)
+
+-- name: show_renders
+-- Copy how a COG may be drawn into its item.
+UPDATE pgstac.items
+SET content = jsonb_set(content, '{properties,renders}', app.renders_of(collection, id))
+WHERE id = %(item_id)s AND collection = %(collection_id)s AND app.renders_of(collection, id) IS NOT NULL
+
 -- name: merge_properties
 -- Set some properties of an item where it lies; its datetime must not be among them.
 UPDATE pgstac.items
