@@ -12,7 +12,7 @@ from functools import cached_property
 import structlog
 
 import config
-from config import PlatformSettings, Settings
+from config import ApprovalSettings, PlatformSettings, Settings
 from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
@@ -22,16 +22,19 @@ from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
 from core.models.access import Role
+from core.models.policies import ApprovalPolicy
 from infrastructure import storage
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.dead_letters import DeadLetters
+from infrastructure.postgres.decisions import Decisions
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
+from infrastructure.postgres.policies import PostgresPolicies
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
@@ -69,6 +72,8 @@ class Runtime:
         )
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
+        self.policies = PostgresPolicies(self.pool)
+        self.decisions = Decisions(self.pool, standard_policy(settings.approvals))
         self.audit = AuditLog(self.pool)
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
@@ -116,6 +121,11 @@ class Runtime:
 def _limits(platform: PlatformSettings) -> Limits:
     routes = Routes(docker_mb=platform.docker_above_mb, raster_mb=platform.max_source_mb, worker=platform.worker)
     return Limits(vector_mb=platform.max_vector_mb, routes=routes)
+
+
+def standard_policy(settings: ApprovalSettings) -> ApprovalPolicy:
+    """What holds where no policy is stored."""
+    return ApprovalPolicy(scope="default", allow_self=settings.allow_self, updated_by="settings")
 
 
 _lock = threading.Lock()

@@ -3,6 +3,7 @@
 from config.environment import inherited, schedule
 from config.settings import (
     AppMode,
+    ApprovalSettings,
     AppSettings,
     ClientSettings,
     DatabaseSettings,
@@ -20,6 +21,7 @@ from config.settings import (
 __all__ = [
     "AppMode",
     "AppSettings",
+    "ApprovalSettings",
     "ClientSettings",
     "DatabaseSettings",
     "PlatformSettings",

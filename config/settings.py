@@ -201,6 +201,14 @@ class PlatformSettings(BaseSettings):
     max_raster_pixels: int = Field(4_000_000_000, alias="RASTER_MAX_PIXELS", ge=1)
 
 
+class ApprovalSettings(BaseSettings):
+    """What it takes to publish where no policy is stored."""
+
+    model_config = _BASE
+
+    allow_self: bool = Field(False, alias="APPROVAL_ALLOW_SELF")
+
+
 class ServerSettings(BaseSettings):
     """The HTTP side: address, public URL and the operator's key."""
 
@@ -233,6 +241,7 @@ class Settings:
     worker: WorkerSettings
     retention: RetentionSettings
     platform: PlatformSettings
+    approvals: ApprovalSettings
     server: ServerSettings
     client: ClientSettings
 
@@ -262,6 +271,7 @@ def load() -> Settings:
             worker=WorkerSettings(),
             retention=RetentionSettings(),
             platform=PlatformSettings(),
+            approvals=ApprovalSettings(),
             server=ServerSettings(),
             client=ClientSettings(),
         )

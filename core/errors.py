@@ -6,6 +6,8 @@ GeomachineError
 │   ├── UnknownJobType            UNKNOWN_JOB_TYPE
 │   ├── NotFound                  NOT_FOUND
 │   ├── Conflict                  CONFLICT
+│   │   ├── ApprovalFailed        APPROVAL_FAILED
+│   │   └── RevocationFailed      REVOCATION_FAILED
 │   ├── Unauthenticated           UNAUTHENTICATED
 │   ├── Forbidden                 FORBIDDEN
 │   └── PayloadTooLarge           PAYLOAD_TOO_LARGE
@@ -109,6 +111,18 @@ class Conflict(RequestError):
     """The object is not in a state that allows this."""
 
     code = "CONFLICT"
+
+
+class ApprovalFailed(Conflict):
+    """The record is not in a state in which this can be decided."""
+
+    code = "APPROVAL_FAILED"
+
+
+class RevocationFailed(Conflict):
+    """The record is not approved, so nothing can be revoked."""
+
+    code = "REVOCATION_FAILED"
 
 
 class Unauthenticated(RequestError):

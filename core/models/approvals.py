@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from core.models.platform import AccessLevel
 from core.models.record import BigInt, Created, JobId, Positive, Record
-from core.schema.table import Check, ForeignKey, Index, Table
+from core.schema.table import Check, Column, ForeignKey, Index, Table
 from core.states import ApprovalStatus
 
 ApprovalId = Annotated[str, Field(pattern="^apr-[0-9a-f]{32}$")]
@@ -19,6 +19,7 @@ class DatasetApproval(Record):
     """The decision on one revision of what a job made. Its items are rows of `app.approval_items`.
 
     `subject` is the dataset version, or the first item of a job without one; `stac_*` name the item partners know.
+    `submitted_by` asked for it, on behalf of `client_id`; `changed_by` took the last step.
     """
 
     __table__: ClassVar[Table] = Table(
@@ -27,7 +28,7 @@ class DatasetApproval(Record):
         uniques=(("subject", "revision"), ("job_key", "stac_collection_id", "stac_item_id")),
         indexes=(
             Index(("created_at",), where="status = 'pending'", name="ix_dataset_approvals_pending"),
-            Index(("created_at", "approval_id"), name="ix_dataset_approvals_newest"),
+            Index(("number",), unique=True),
             Index(("job_id",)),
             Index(("request_id",)),
             Index(("stac_item_id",)),
@@ -52,6 +53,7 @@ class DatasetApproval(Record):
     )
 
     approval_id: ApprovalId
+    number: Annotated[int, Column(sql_type="bigint", identity=True)]
     job_id: JobId
     job_key: BigInt | None
     job_type: str
@@ -67,6 +69,7 @@ class DatasetApproval(Record):
     stac_collection_id: str
     item_count: Positive = 1
     submitted_by: str | None = None
+    client_id: str | None = None
     reviewer: str | None = None
     notes: str | None = None
     rejection_reason: str | None = None
@@ -74,6 +77,7 @@ class DatasetApproval(Record):
     revoked_by: str | None = None
     revocation_reason: str | None = None
     superseded_by: str | None = None
+    changed_by: str | None = None
     adf_run_id: str | None = None
     created_at: Created
     reviewed_at: AwareDatetime | None = None
@@ -117,3 +121,34 @@ class ApprovalItem(Record):
     stac_collection_id: str
     stac_item_id: str
     state: ReviewedItemState = ReviewedItemState.OPEN
+
+
+class ApprovalVote(Record):
+    """The consent of one reviewer where a policy asks for several."""
+
+    __table__: ClassVar[Table] = Table(
+        name="approval_votes",
+        primary_key=("approval_id", "reviewer"),
+        foreign_keys=(ForeignKey(("approval_id",), "app.dataset_approvals", ("approval_id",), on_delete="CASCADE"),),
+    )
+
+    approval_id: ApprovalId
+    reviewer: Annotated[str, Field(min_length=1)]
+    notes: str | None = None
+    voted_at: Created
+
+
+class ApprovalChange(Record):
+    """A step in the life of a record, written by a trigger and never changed. It outlives the record."""
+
+    __table__: ClassVar[Table] = Table(
+        name="approval_history", primary_key=("change_id",), indexes=(Index(("approval_id", "change_id")),)
+    )
+
+    change_id: Annotated[int, Column(sql_type="bigint", identity=True)]
+    approval_id: ApprovalId
+    from_status: ApprovalStatus | None = None
+    to_status: ApprovalStatus
+    by: str | None = None
+    reason: str | None = None
+    at: Annotated[AwareDatetime, Column(default="clock_timestamp()")]

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.types import TypeEngine
 
 from core.errors import ContractViolation
-from core.models.approvals import ApprovalItem, DatasetApproval
+from core.models.approvals import ApprovalChange, ApprovalItem, ApprovalVote, DatasetApproval
 from core.models.audit import AuditEntry
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
 from core.models.cogs import CogMetadata, RasterRenderConfig
@@ -26,6 +26,7 @@ from core.models.janitor import JanitorRun
 from core.models.jobs import JobRecord, QueueEntry, StageRecord, TaskRecord
 from core.models.outbox import OutboxMessage
 from core.models.platform import ApiRequest
+from core.models.policies import ApprovalPolicy
 from core.models.record import Record
 from core.schema.columns import FieldColumn, enum_name, field_column
 from core.schema.table import Check, ForeignKey, Index, Table
@@ -42,6 +43,9 @@ RECORDS: tuple[type[Record], ...] = (
     ApiRequest,
     DatasetApproval,
     ApprovalItem,
+    ApprovalVote,
+    ApprovalChange,
+    ApprovalPolicy,
     AuditEntry,
     CogMetadata,
     RasterRenderConfig,

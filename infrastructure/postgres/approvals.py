@@ -1,19 +1,59 @@
-"""Approval records, and the one transaction that publishes."""
+"""Approval records as they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
 
+from psycopg import sql
 from psycopg.rows import dict_row
 
-from core.errors import Conflict, NotFound
+from core.errors import NotFound
 from core.models.approvals import DatasetApproval, ReviewedItemState
-from infrastructure.pgstac import set_item_published
-from infrastructure.postgres.pool import Connection, Pool, connection, transaction
+from core.states import ApprovalStatus
+from infrastructure.postgres.pool import Connection, Pool, connection
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("approvals")
-_PGSTAC = Queries("pgstac")
+
+
+@dataclass(frozen=True)
+class ApprovalFilter:
+    """Which records; what is None does not matter. `before` is the number of the last one seen."""
+
+    status: str | None = None
+    classification: str | None = None
+    dataset_id: str | None = None
+    collection_id: str | None = None
+    job_id: str | None = None
+    client_id: str | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """One of the ids by which callers mean a record."""
+
+    approval_id: str | None = None
+    stac_item_id: str | None = None
+    job_id: str | None = None
+    request_id: str | None = None
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value!r}" for name, value in vars(self).items() if value is not None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happened to a record: a change of state, or a consent that left it pending."""
+
+    at: datetime
+    from_status: str | None
+    to_status: str
+    by: str | None
+    reason: str | None
 
 
 class PostgresApprovals:
@@ -22,29 +62,41 @@ class PostgresApprovals:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    def page(self, *, status: str | None, classification: str | None, limit: int, offset: int) -> list[DatasetApproval]:
+    def page(self, wanted: ApprovalFilter, limit: int, offset: int = 0) -> list[DatasetApproval]:
         """Records, newest first."""
-        parameters = {"status": status, "classification": classification, "limit": limit, "offset": offset}
+        given = {name: value for name, value in vars(wanted).items() if value is not None}
+        conditions = sql.SQL(" ").join(sql.SQL(_SQL[f"with_{name}"]) for name in given)
+        statement = sql.SQL(_SQL["page"]).format(conditions=conditions)
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
-            return [DatasetApproval.model_validate(row) for row in cursor.execute(_SQL["list"], parameters)]
+            rows = cursor.execute(statement, {**given, "limit": limit, "offset": offset}, prepare=False)
+            return [DatasetApproval.model_validate(row) for row in rows]
 
-    def counts(self) -> dict[str, int]:
+    def counts(self, client_id: str | None = None) -> dict[str, int]:
         """How many records are in each state."""
         with connection(self._pool) as conn:
-            return {str(status): int(count) for status, count in conn.execute(_SQL["counts"])}
+            found = dict(conn.execute(_SQL["counts"], {"client_id": client_id}).fetchall())
+        return {status.value: int(found[status.value]) for status in ApprovalStatus if status.value in found}
 
     def get(self, approval_id: str) -> DatasetApproval:
         """One record. Raises NotFound."""
         with connection(self._pool) as conn:
-            found = _one(conn, "get", {"approval_id": approval_id})
+            found = one(conn, _SQL["get"], {"approval_id": approval_id})
         if found is None:
-            raise NotFound(f"There is no approval {approval_id!r}.")
+            raise NotFound(f"There is no approval {approval_id[:100]!r}.")
+        return found
+
+    def find(self, named: Named, status: ApprovalStatus) -> DatasetApproval:
+        """The record that the ids mean; of several the one in that state, else the newest. Raises NotFound."""
+        with connection(self._pool) as conn:
+            found = one(conn, _SQL["find"], {**vars(named), "status": status.value})
+        if found is None:
+            raise NotFound(f"There is no approval with {named}.")
         return found
 
     def of_job(self, job_id: str) -> DatasetApproval | None:
         """The record that a job's result opened."""
         with connection(self._pool) as conn:
-            return _one(conn, "of_job", {"job_id": job_id})
+            return one(conn, _SQL["of_job"], {"job_id": job_id})
 
     def items(self, approval_id: str) -> list[tuple[str, str, ReviewedItemState]]:
         """What a review covers: collection, item and what the review has to do with it."""
@@ -52,55 +104,32 @@ class PostgresApprovals:
             rows = conn.execute(_SQL["items"], {"approval_id": approval_id})
             return [(collection, item, ReviewedItemState(state)) for collection, item, state in rows]
 
-    def approve(self, approval_id: str, reviewer: str, notes: str | None) -> DatasetApproval:
-        """Accept and publish in one transaction. Raises NotFound or Conflict; two approvers cannot both succeed."""
-        with transaction(self._pool) as conn:
-            _hold(conn, approval_id)
-            _pending(conn, approval_id, "approve")
-            parameters = {"approval_id": approval_id, "reviewer": reviewer, "notes": notes}
-            approved = _one(conn, "approve", parameters)
-            assert approved is not None and approved.reviewed_at is not None  # the record is locked and was pending
-            _publish(conn, approved, reviewer)
-            return approved
+    def history(self, approval_id: str) -> list[Step]:
+        """Every step of a record, oldest first; also of one that is gone."""
+        with connection(self._pool) as conn:
+            return [Step(*row) for row in conn.execute(_SQL["history"], {"approval_id": approval_id})]
 
-    def reject(self, approval_id: str, reviewer: str, reason: str) -> DatasetApproval:
-        """Refuse with a reason. Raises NotFound or Conflict."""
-        with transaction(self._pool) as conn:
-            _pending(conn, approval_id, "reject")
-            rejected = _one(conn, "reject", {"approval_id": approval_id, "reviewer": reviewer, "reason": reason})
-            assert rejected is not None  # the record is locked and was pending
-            return rejected
+    def votes(self, approval_id: str) -> list[str]:
+        """Who has consented so far."""
+        with connection(self._pool) as conn:
+            return [name for (name,) in conn.execute(_SQL["votes"], {"approval_id": approval_id})]
 
-
-def _publish(conn: Connection, approved: DatasetApproval, by: str) -> None:
-    """Show every item that the review still decides on, with its tables."""
-    key, moment = {"approval_id": approved.approval_id}, approved.reviewed_at
-    assert moment is not None  # it is approved
-    for collection, item, state in conn.execute(_SQL["items"], key).fetchall():
-        if state == ReviewedItemState.OPEN:
-            names = {"collection_id": collection, "item_id": item}
-            set_item_published(conn, **names, published_at=moment, approved_by=by)
-            conn.execute(_SQL["publish_tables"], {**names, "published": True, "moment": moment})
-    conn.execute(_SQL["take_over_published"], key)
-    conn.execute(_SQL["items_published"], key)
+    def standing(
+        self, items: Sequence[str], collections: Sequence[str], tables: Sequence[str]
+    ) -> dict[str, DatasetApproval]:
+        """For every name that a record speaks of, the one that says how it stands."""
+        asked: Mapping[str, Sequence[str]] = {"items": items, "collections": collections, "tables": tables}
+        found: dict[str, DatasetApproval] = {}
+        with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
+            for kind, names in asked.items():
+                for row in cursor.execute(_SQL[f"standing_of_{kind}"], {kind: list(names)}):
+                    name = str(row.pop("name"))
+                    found[name] = DatasetApproval.model_validate(row)
+        return found
 
 
-def _hold(conn: Connection, approval_id: str) -> None:
-    """Let nobody else write the collections of the review's items, before its record is locked: one order for all."""
-    collections = {collection for collection, _, _ in conn.execute(_SQL["items"], {"approval_id": approval_id})}
-    for collection in sorted(collections):
-        conn.execute(_PGSTAC["lock_collection"], {"collection_id": collection})
-
-
-def _pending(conn: Connection, approval_id: str, verb: str) -> None:
-    record = _one(conn, "lock", {"approval_id": approval_id})
-    if record is None:
-        raise NotFound(f"There is no approval {approval_id!r}.")
-    if record.status != "pending":
-        raise Conflict(f"Cannot {verb}: status is '{record.status}', expected 'pending'.")
-
-
-def _one(conn: Connection, name: str, parameters: Mapping[str, object]) -> DatasetApproval | None:
+def one(conn: Connection, statement: LiteralString, parameters: Mapping[str, object]) -> DatasetApproval | None:
+    """The record that a statement of ours answers, if any."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_SQL[name], parameters).fetchone()
+        row = cursor.execute(statement, parameters).fetchone()
     return DatasetApproval.model_validate(row) if row else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -21,9 +22,9 @@ def shelf(db: str, tmp_path: Path) -> Catalogue:
     return made
 
 
-def finished(api: Api, name: str = "a", *further: str, **parameters: object) -> str:
+def finished(api: Api, name: str = "a", *further: str, by: str = "ann", **parameters: object) -> str:
     """A job that made these items and has ended; its approval."""
-    job = api.submit(name=name, publish=True, further_items=list(further), **parameters)
+    job = api.submit(by=by, name=name, publish=True, further_items=list(further), **parameters)
     api.drain()
     return str(api.query("SELECT approval_id FROM app.dataset_approvals WHERE job_id = %s", job)[0][0])
 
@@ -94,3 +95,86 @@ def test_a_refused_revision_gives_way_to_the_next(api: Api, shelf: Catalogue) ->
     assert decide(api, first, "reject", {"reason": "blurred"}).status_code == 200
     second = finished(api, "a", widths=[1, 1, 1])
     assert states(api) == {first: "superseded", second: "pending"}
+
+
+def test_a_refused_revision_can_be_decided_again(api: Api, shelf: Catalogue) -> None:
+    approval = finished(api, "a")
+    decide(api, approval, "reject", {"reason": "blurred"})
+    assert decide(api, approval, "resubmit").json()["approval"]["status"] == "pending"
+    assert decide(api, approval, "resubmit").status_code == 409
+    assert decide(api, approval, "approve", {"notes": "sharp"}).status_code == 200
+    assert published(api) == ["a"]
+    steps = api.get(f"/api/approvals/{approval}/history")["steps"]
+    assert [(s["from_status"], s["to_status"], s["by"], s["reason"]) for s in steps] == [
+        (None, "pending", "ann", None),
+        ("pending", "rejected", "rita", "blurred"),
+        ("rejected", "pending", "rita", None),
+        ("pending", "approved", "rita", "sharp"),
+    ]
+
+
+def test_a_rejection_without_a_reason_is_refused(api: Api, shelf: Catalogue) -> None:
+    approval = finished(api, "a")
+    for body in ({}, {"reason": " "}):
+        assert decide(api, approval, "reject", body).status_code == 400
+    assert states(api) == {approval: "pending"}
+
+
+def test_revoking_hides_items_and_tables_at_once_and_says_why(api: Api, shelf: Catalogue) -> None:
+    api.query("INSERT INTO geo.table_catalog (table_name, stac_collection_id, stac_item_id) VALUES ('roads', 'c', 'a')")
+    approval = finished(api, "a", "b")
+    decide(api, approval, "approve")
+    assert api.query(
+        "SELECT published, published_at IS NOT NULL FROM geo.table_catalog WHERE table_name = 'roads'"
+    ) == [(True, True)]
+    assert decide(api, approval, "revoke").status_code == 400, "a reason is needed"
+    answer = decide(api, approval, "revoke", {"reason": "licence ended"})
+    assert (answer.status_code, answer.json()["stac_updated"]) == (200, True)
+    assert published(api) == []
+    assert api.query("SELECT published, published_at FROM geo.table_catalog WHERE table_name = 'roads'") == [
+        (False, None)
+    ]
+    properties = api.query("SELECT content -> 'properties' FROM pgstac.items WHERE collection = 'c' AND id = 'a'")[0][0]
+    assert (properties["app:revoked"], properties["app:revoked_by"]) == (True, "rita")
+    assert properties["app:revocation_reason"] == "licence ended"
+    again = decide(api, approval, "revoke", {"reason": "x"})
+    assert (again.status_code, again.json()["code"], again.json()["error_type"]) == (
+        409,
+        "REVOCATION_FAILED",
+        "RevocationFailed",
+    )
+
+
+def test_twenty_approvals_at_once_make_one_publication(api: Api, shelf: Catalogue) -> None:
+    approval = finished(api, "a", "b")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: decide(api, approval, "approve"), range(20)))
+    assert sorted(a.status_code for a in answers) == [200] + [409] * 19
+    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"APPROVAL_FAILED"}
+    assert published(api) == ["a", "b"]
+    steps = api.get(f"/api/approvals/{approval}/history")["steps"]
+    assert [s["to_status"] for s in steps] == ["pending", "approved"]
+    deeds = api.get("/api/admin/audit", object_id=approval)["entries"]
+    assert [(d["actor"], d["action"]) for d in deeds] == [("rita", "approval.approve")]
+
+
+def test_a_decision_is_in_the_jobs_history(api: Api, shelf: Catalogue) -> None:
+    approval = finished(api, "a")
+    decide(api, approval, "approve")
+    job = api.get(f"/api/approvals/{approval}")["job_id"]
+    events = api.get(f"/api/jobs/{job}/events", event_type="status_update")["events"]
+    assert [e["checkpoint_name"] for e in events] == ["approval_approve"]
+    assert events[0]["event_data"]["reviewer"] == "rita"
+
+
+def test_pages_of_records_follow_each_other(api: Api, shelf: Catalogue) -> None:
+    made = [finished(api, name) for name in ("a", "b", "d")]
+    decide(api, made[0], "approve")
+    first = api.get("/api/approvals", limit=2)
+    second = api.get("/api/approvals", limit=2, cursor=first["next_cursor"])
+    assert [r["approval_id"] for r in first["approvals"] + second["approvals"]] == made[::-1]
+    assert second["next_cursor"] is None
+    assert first["status_counts"] == {"pending": 2, "approved": 1}
+    assert [r["approval_id"] for r in api.get("/api/approvals", status="approved")["approvals"]] == made[:1]
+    assert api.get("/api/approvals", collection_id="elsewhere")["approvals"] == []
+    assert api.get("/api/approvals", offset=2)["approvals"][0]["approval_id"] == made[0]

@@ -44,8 +44,21 @@ TABLE = {
     "GET /api/admin/audit": ADMIN,
     "GET /api/approvals": REVIEWER,
     "GET /api/approvals/{approval_id}": REVIEWER,
+    "GET /api/approvals/{approval_id}/history": REVIEWER,
     "POST /api/approvals/{approval_id}/approve": REVIEWER,
     "POST /api/approvals/{approval_id}/reject": REVIEWER,
+    "POST /api/approvals/{approval_id}/resubmit": REVIEWER,
+    "POST /api/approvals/{approval_id}/revoke": REVIEWER,
+    "POST /api/platform/approve": REVIEWER,
+    "POST /api/platform/reject": REVIEWER,
+    "POST /api/platform/resubmit": MEMBER,
+    "POST /api/platform/revoke": REVIEWER,
+    "GET /api/platform/approvals": MEMBER,
+    "GET /api/platform/approvals/status": MEMBER,
+    "GET /api/platform/approvals/{approval_id}": MEMBER,
+    "GET /api/admin/approval-policies": ADMIN,
+    "PUT /api/admin/approval-policies/{scope}": ADMIN,
+    "DELETE /api/admin/approval-policies/{scope}": ADMIN,
 }
 LET_IN = {
     PROBES: {"nobody", "ann", "rex", "ada"},
@@ -65,7 +78,7 @@ def test_every_route_lets_in_its_roles_and_nobody_else(api: Api) -> None:
     wrong = []
     for route, role in TABLE.items():
         method, path = route.split()
-        url = re.sub(r"\{(stage|index|id)\}", "1", re.sub(r"\{(job_id|job_type|approval_id)\}", "0" * 64, path))
+        url = re.sub(r"\{(stage|index|id)\}", "1", re.sub(r"\{(job_id|job_type|approval_id|scope)\}", "0" * 64, path))
         for caller in ("nobody", "ann", "rex", "ada"):
             client = api.of(caller)
             if caller == "nobody":

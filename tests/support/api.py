@@ -14,7 +14,7 @@ from pydantic import JsonValue, SecretStr
 import config
 from composition import Runtime
 from config import AppSettings, DatabaseSettings, Settings
-from core.contracts.principals import Principal
+from core.contracts.principals import Principal, PrincipalKind
 from core.machine.machine import CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
@@ -34,7 +34,9 @@ CALLERS = {
     "rita": frozenset({Role.REVIEWER, Role.PARTNER}),
     "rex": frozenset({Role.REVIEWER}),
     "ada": frozenset({Role.ADMIN}),
+    "pia": frozenset({Role.REVIEWER}),
 }
+PEOPLE = {"pia"}  #: the others are services, which may say for whom they act
 
 
 class ProbedRuntime(Runtime):
@@ -46,7 +48,11 @@ class ProbedRuntime(Runtime):
 
     @property
     def keys(self) -> KeyRing:  # type: ignore[override]
-        return KeyRing({n: Principal(n, roles, client_id=n, credential=f"key {n}") for n, roles in CALLERS.items()})
+        def caller(name: str) -> Principal:
+            kind = PrincipalKind.PERSON if name in PEOPLE else PrincipalKind.SERVICE
+            return Principal(name, CALLERS[name], client_id=name, kind=kind, credential=f"key {name}")
+
+        return KeyRing({name: caller(name) for name in CALLERS})
 
     def worker(self, name: str, *, lease: float = 60.0, backoff: float = 0.0) -> CoreMachine:
         """Another worker's view of the machine."""

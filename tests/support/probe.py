@@ -33,6 +33,7 @@ class ProbeParameters(Contract):
     dataset_id: str | None = None
     resource_id: str | None = None
     version_id: str | None = None
+    request_id: str | None = None
     break_finalize: bool = False
     access_level: AccessLevel = AccessLevel.OUO
 

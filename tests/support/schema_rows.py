@@ -124,6 +124,9 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "stac_item_id": "d-r-v1",
         "stac_collection_id": "d",
     },
+    "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
+    "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
+    "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},
     "app.audit_log": {
         "actor": "ada",
         "client_id": "ada",

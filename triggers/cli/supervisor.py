@@ -113,6 +113,7 @@ def _children(instance: Instance, url: str, running: Running) -> list[Child]:
         PYTHONPATH=str(ROOT),
     )
     environment.setdefault("TASK_LEASE_SECONDS", _LOCAL_LEASE)
+    environment.setdefault("APPROVAL_ALLOW_SELF", "true")  # one key does everything here
     environment["WORKER_GRACE_SECONDS"] = str(_worker_grace(instance))
     commands = {"serve": ["serve"], "worker": ["worker", "--processes", str(running.workers)]}
     return [

@@ -20,6 +20,8 @@ from triggers.http import (
     jobs,
     operations,
     platform,
+    platform_approvals,
+    policies,
     reports,
     timeline,
 )
@@ -39,6 +41,8 @@ _MODULES = (
     deletion,
     dead_letters,
     approvals,
+    platform_approvals,
+    policies,
     audit,
     health,
     deprecated,

@@ -1,13 +1,38 @@
--- name: list
+-- name: page
 -- Approval records, newest first.
-SELECT * FROM app.dataset_approvals
-WHERE (%(status)s::text IS NULL OR status = %(status)s::app.approval_status)
-    AND (%(classification)s::text IS NULL OR classification = %(classification)s::app.access_level)
-ORDER BY created_at DESC, approval_id LIMIT %(limit)s OFFSET %(offset)s
+SELECT * FROM app.dataset_approvals WHERE true {conditions} ORDER BY number DESC LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: with_status
+-- In that state.
+AND status = %(status)s::app.approval_status
+
+-- name: with_classification
+-- Of that level.
+AND classification = %(classification)s::app.access_level
+
+-- name: with_dataset_id
+-- Of a dataset.
+AND dataset_id = %(dataset_id)s
+
+-- name: with_collection_id
+-- With an item of a collection.
+AND EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = dataset_approvals.approval_id AND i.stac_collection_id = %(collection_id)s)
+
+-- name: with_job_id
+-- Of a job.
+AND job_id = %(job_id)s
+
+-- name: with_client_id
+-- Of a client's jobs.
+AND client_id = %(client_id)s
+
+-- name: with_before
+-- On the next page.
+AND number < %(before)s
 
 -- name: counts
--- How many records are in each state.
-SELECT status, count(*) FROM app.dataset_approvals GROUP BY status
+-- How many records are in each state, of one client if asked.
+SELECT status, count(*) FROM app.dataset_approvals WHERE %(client_id)s::text IS NULL OR client_id = %(client_id)s GROUP BY status
 
 -- name: get
 -- One record.
@@ -15,38 +40,49 @@ SELECT * FROM app.dataset_approvals WHERE approval_id = %(approval_id)s
 
 -- name: of_job
 -- The record that a job's result opened.
-SELECT * FROM app.dataset_approvals a WHERE a.job_id = %(job_id)s ORDER BY a.created_at DESC LIMIT 1
+SELECT * FROM app.dataset_approvals a WHERE a.job_id = %(job_id)s ORDER BY a.number DESC LIMIT 1
 
--- name: lock
--- The record, held until the transaction ends.
-SELECT * FROM app.dataset_approvals WHERE approval_id = %(approval_id)s FOR UPDATE
+-- name: find
+-- The record that one of the ids means: in that state if there is one, else the newest.
+SELECT * FROM app.dataset_approvals a
+WHERE a.approval_id = %(approval_id)s OR a.job_id = %(job_id)s OR a.request_id = %(request_id)s OR a.approval_id IN (
+    SELECT i.approval_id FROM app.approval_items i WHERE i.stac_item_id = %(stac_item_id)s)
+ORDER BY a.status = %(status)s::app.approval_status DESC, a.number DESC LIMIT 1
+
+-- name: standing_of_items
+-- For each item the record that says how it stands: the one that publishes it, else the newest.
+SELECT DISTINCT ON (i.stac_item_id) i.stac_item_id AS name, a.*
+FROM app.approval_items i JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
+WHERE i.stac_item_id = ANY (%(items)s)
+ORDER BY i.stac_item_id, i.state = 'published' DESC, a.number DESC
+
+-- name: standing_of_collections
+-- The same for collections.
+SELECT DISTINCT ON (i.stac_collection_id) i.stac_collection_id AS name, a.*
+FROM app.approval_items i JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
+WHERE i.stac_collection_id = ANY (%(collections)s)
+ORDER BY i.stac_collection_id, i.state = 'published' DESC, a.number DESC
+
+-- name: standing_of_tables
+-- The same for feature tables.
+SELECT DISTINCT ON (t.table_name) t.table_name AS name, a.*
+FROM geo.table_catalog t
+JOIN app.approval_items i ON i.stac_collection_id = t.stac_collection_id AND i.stac_item_id = t.stac_item_id
+JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
+WHERE t.table_name = ANY (%(tables)s)
+ORDER BY t.table_name, i.state = 'published' DESC, a.number DESC
 
 -- name: items
 -- What a review covers.
 SELECT stac_collection_id, stac_item_id, state FROM app.approval_items WHERE approval_id = %(approval_id)s ORDER BY 1, 2
 
--- name: approve
--- A reviewer accepts what is pending.
-UPDATE app.dataset_approvals SET status = 'approved', reviewer = %(reviewer)s, notes = %(notes)s,
-    reviewed_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE approval_id = %(approval_id)s AND status = 'pending' RETURNING *
+-- name: history
+-- Every step of a record and every consent, oldest first.
+SELECT at, from_status::text, to_status::text, by, reason FROM app.approval_history WHERE approval_id = %(approval_id)s
+UNION ALL
+SELECT voted_at, 'pending', 'pending', reviewer, notes FROM app.approval_votes WHERE approval_id = %(approval_id)s
+ORDER BY 1
 
--- name: take_over_published
--- What an earlier review published, this one does now.
-SELECT app.take_over(%(approval_id)s, '{published}')
-
--- name: items_published
--- This review shows its items.
-UPDATE app.approval_items SET state = 'published' WHERE approval_id = %(approval_id)s AND state = 'open'
-
--- name: reject
--- A reviewer refuses what is pending, with a reason.
-UPDATE app.dataset_approvals SET status = 'rejected', reviewer = %(reviewer)s, rejection_reason = %(reason)s,
-    reviewed_at = clock_timestamp(), updated_at = clock_timestamp()
-WHERE approval_id = %(approval_id)s AND status = 'pending' RETURNING *
-
--- name: publish_tables
--- Show or hide the tables behind a STAC item.
-UPDATE geo.table_catalog SET published = %(published)s, published_at = CASE WHEN %(published)s THEN %(moment)s::timestamptz END,
-    updated_at = clock_timestamp()
-WHERE stac_collection_id = %(collection_id)s AND stac_item_id = %(item_id)s
+-- name: votes
+-- Who has consented so far.
+SELECT reviewer FROM app.approval_votes WHERE approval_id = %(approval_id)s ORDER BY voted_at

@@ -19,8 +19,9 @@ BEGIN
     UPDATE app.approval_items o SET state = 'taken_over' FROM app.approval_items m
     WHERE m.approval_id = p_approval_id AND o.approval_id = ANY (v_losers) AND o.state = ANY (p_states)
         AND o.stac_collection_id = m.stac_collection_id AND o.stac_item_id = m.stac_item_id;
-    UPDATE app.dataset_approvals a SET status = 'superseded', superseded_by = p_approval_id, updated_at = clock_timestamp()
-    WHERE a.approval_id = ANY (v_losers) AND a.status IN ('pending', 'rejected', 'approved')
+    UPDATE app.dataset_approvals a SET status = 'superseded', superseded_by = p_approval_id, changed_by = n.changed_by,
+        updated_at = clock_timestamp()
+    FROM app.dataset_approvals n WHERE n.approval_id = p_approval_id AND a.approval_id = ANY (v_losers) AND a.status IN ('pending', 'rejected', 'approved')
         AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = ANY (p_states));
 END $$;
 
@@ -31,18 +32,22 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_id text := 'apr-' || replace(gen_random_uuid()::text, '-', '');
     v_subject text;
+    v_by text;
     j app.jobs;
 BEGIN
     SELECT * INTO STRICT j FROM app.jobs WHERE job_key = p_job_key;
     v_subject := app.approval_subject(j.parameters, p_items);
+    -- A job belongs to a client; the request behind it knows who asked.
+    v_by := coalesce((SELECT r.submitted_by FROM app.api_requests r WHERE r.job_id = j.job_id ORDER BY r.updated_at DESC LIMIT 1),
+        j.submitted_by);
     PERFORM pg_advisory_xact_lock(7074, hashtext(v_subject));
     INSERT INTO app.dataset_approvals (
         approval_id, job_id, job_key, job_type, classification, subject, revision, dataset_id, resource_id, version_id, request_id,
-        stac_collection_id, stac_item_id, item_count, submitted_by)
+        stac_collection_id, stac_item_id, item_count, client_id, submitted_by, changed_by)
     SELECT v_id, j.job_id, j.job_key, j.job_type, p_classification::app.access_level, v_subject,
         1 + coalesce((SELECT max(a.revision) FROM app.dataset_approvals a WHERE a.subject = v_subject), 0),
         j.parameters ->> 'dataset_id', j.parameters ->> 'resource_id', j.parameters ->> 'version_id', j.parameters ->> 'request_id',
-        p_items #>> '{0,0}', p_items #>> '{0,1}', jsonb_array_length(p_items), j.submitted_by;
+        p_items #>> '{0,0}', p_items #>> '{0,1}', jsonb_array_length(p_items), j.submitted_by, v_by, v_by;
     INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
     SELECT v_id, i.item ->> 0, i.item ->> 1, 'taken_over' FROM jsonb_array_elements(p_items) AS i (item);
     PERFORM app.take_over(v_id, '{open}');
@@ -64,10 +69,33 @@ BEGIN
     )
     SELECT array_agg(w.approval_id) INTO v_touched FROM withdrawn w;
     UPDATE app.dataset_approvals a SET status = 'revoked', revoked_at = clock_timestamp(), revoked_by = p_by,
-        revocation_reason = p_reason, updated_at = clock_timestamp()
+        revocation_reason = p_reason, changed_by = p_by, updated_at = clock_timestamp()
     WHERE a.approval_id = ANY (v_touched) AND a.status = 'approved'
         AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = 'published');
     DELETE FROM app.dataset_approvals a
     WHERE a.approval_id = ANY (v_touched) AND a.status = 'pending'
         AND NOT EXISTS (SELECT FROM app.approval_items i WHERE i.approval_id = a.approval_id AND i.state = 'open');
 END $$;
+
+-- Every step of a record is remembered, whoever takes it.
+CREATE OR REPLACE FUNCTION app.remember_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO app.approval_history (approval_id, from_status, to_status, by, reason)
+    VALUES (NEW.approval_id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.changed_by,
+        CASE NEW.status WHEN 'approved' THEN NEW.notes WHEN 'rejected' THEN NEW.rejection_reason WHEN 'revoked' THEN NEW.revocation_reason
+            WHEN 'superseded' THEN NEW.superseded_by END);
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER remembers_creation AFTER INSERT ON app.dataset_approvals
+    FOR EACH ROW EXECUTE FUNCTION app.remember_approval();
+CREATE OR REPLACE TRIGGER remembers_change AFTER UPDATE OF status ON app.dataset_approvals
+    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION app.remember_approval();
+
+-- The policy for a record: of its dataset, else of its classification, else the default; no row where none is stored.
+CREATE OR REPLACE FUNCTION app.policy_for(p_dataset_id text, p_classification app.access_level) RETURNS SETOF app.approval_policies
+LANGUAGE sql STABLE AS $$
+    SELECT * FROM app.approval_policies p
+    WHERE p.scope IN ('dataset:' || p_dataset_id, 'classification:' || p_classification, 'default')
+    ORDER BY p.scope LIKE 'dataset:%' DESC, p.scope LIKE 'classification:%' DESC LIMIT 1;
+$$;

@@ -1,0 +1,239 @@
+"""`/api/platform/approve` and its like: decisions by whichever id the partner has at hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from core.contracts.approvals import reviewer
+from core.contracts.principals import Principal
+from core.errors import NotFound
+from core.models.access import Role
+from core.models.approvals import DatasetApproval
+from core.models.platform import AccessLevel
+from core.states import ApprovalStatus
+from infrastructure.postgres.approvals import ApprovalFilter, Named
+from triggers.http.access import TheRuntime
+from triggers.http.approvals import ApprovalList, Name, Offset, Prose, Reviewer, decision
+from triggers.http.auth import require
+from triggers.http.paging import Cursor, Word, cursor, position
+
+router = APIRouter(prefix="/api/platform", tags=["approvals"])
+Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
+Words = Annotated[str | None, Query(max_length=20_000, pattern=r"^[^\x00]*$", description="Several with commas.")]
+_PAGE = "platform_approvals"
+
+
+class WhichApproval(BaseModel):
+    """A record by one of four ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approval_id: Word | None = None
+    stac_item_id: Word | None = None
+    job_id: Word | None = None
+    request_id: Word | None = None
+
+    @model_validator(mode="after")
+    def _one_id(self) -> WhichApproval:
+        given = [name for name, value in vars(self.named).items() if value is not None]
+        if len(given) != 1:
+            raise ValueError("give one of approval_id, stac_item_id, job_id and request_id")
+        return self
+
+    @property
+    def named(self) -> Named:
+        """The id that was given."""
+        return Named(self.approval_id, self.stac_item_id, self.job_id, self.request_id)
+
+
+class PlatformApprove(WhichApproval):
+    """A reviewer's consent."""
+
+    reviewer: Name | None = None
+    notes: Prose | None = None
+
+
+class PlatformReject(WhichApproval):
+    """A reviewer's refusal."""
+
+    reviewer: Name | None = None
+    reason: Prose
+
+
+class PlatformRevoke(WhichApproval):
+    """Why something published is withdrawn."""
+
+    revoker: Name | None = None
+    reason: Prose
+
+
+class PlatformDecision(BaseModel):
+    """What was decided."""
+
+    success: bool = True
+    approval_id: str
+    status: ApprovalStatus
+    action: str
+    adf_run_id: str | None
+    stac_updated: bool
+    classification: AccessLevel
+    message: str
+    warning: str | None = None
+
+
+class ItemStanding(BaseModel):
+    """How an item, a collection or a table stands."""
+
+    has_approval: bool
+    approval_id: str | None = None
+    status: ApprovalStatus | None = None
+    is_approved: bool = False
+    reviewer: str | None = None
+    reviewed_at: datetime | None = None
+
+
+class Standings(BaseModel):
+    """The answer for each name asked for."""
+
+    success: bool = True
+    statuses: dict[str, ItemStanding]
+
+
+class PlatformApproval(BaseModel):
+    """One record."""
+
+    success: bool = True
+    approval: DatasetApproval
+
+
+class PlatformApprovalList(ApprovalList):
+    """A page of records."""
+
+    success: bool = True
+
+
+@router.post("/approve")
+def approve(body: PlatformApprove, runtime: TheRuntime, caller: Reviewer) -> PlatformDecision:
+    """Publish a dataset."""
+    record = runtime.approvals.find(body.named, ApprovalStatus.PENDING)
+    made = decision(runtime.decisions.approve(record.approval_id, reviewer(caller, body.reviewer), body.notes))
+    message = "Dataset approved successfully"
+    if not made.stac_updated:
+        message = f"Consent {made.approvals_given} of {made.approvals_required} is recorded; others have to follow."
+    return _answer(made.approval, made.action, message, stac_updated=made.stac_updated)
+
+
+@router.post("/reject")
+def reject(body: PlatformReject, runtime: TheRuntime, caller: Reviewer) -> PlatformDecision:
+    """Refuse a dataset, with the reason its submitter will read."""
+    record = runtime.approvals.find(body.named, ApprovalStatus.PENDING)
+    made = runtime.decisions.reject(record.approval_id, reviewer(caller, body.reviewer), body.reason)
+    return _answer(made, "rejected", "Dataset rejected")
+
+
+@router.post("/resubmit")
+def resubmit(body: WhichApproval, runtime: TheRuntime, caller: Member) -> PlatformDecision:
+    """Ask again for a decision; a partner for what is his."""
+    record = _visible(runtime.approvals.find(body.named, ApprovalStatus.REJECTED), caller)
+    made = runtime.decisions.resubmit(record.approval_id, reviewer(caller, None))
+    return _answer(made, "resubmitted", "Dataset waits for a decision again")
+
+
+@router.post("/revoke")
+def revoke(body: PlatformRevoke, runtime: TheRuntime, caller: Reviewer) -> PlatformDecision:
+    """Withdraw a published dataset: the public sees it no longer, at once."""
+    record = runtime.approvals.find(body.named, ApprovalStatus.APPROVED)
+    made = runtime.decisions.revoke(record.approval_id, reviewer(caller, body.revoker), body.reason)
+    warning = "Approved dataset has been revoked - this action is logged for audit"
+    answer = _answer(made, "stac_updated", "Dataset approval revoked", stac_updated=True)
+    return answer.model_copy(update={"warning": warning})
+
+
+@router.get("/approvals")
+def listing(
+    runtime: TheRuntime,
+    caller: Member,
+    status: ApprovalStatus | None = None,
+    classification: AccessLevel | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    offset: Offset = 0,
+    after: Cursor = None,
+) -> PlatformApprovalList:
+    """Records, newest first; a partner's own."""
+    found, client = position(_PAGE, after, 1), _client(caller)
+    wanted = ApprovalFilter(status, classification, client_id=client, before=found[0] if found else None)
+    records = runtime.approvals.page(wanted, limit, offset)
+    last = records[-1].number if len(records) == limit else None
+    return PlatformApprovalList(
+        approvals=records,
+        count=len(records),
+        limit=limit,
+        offset=offset,
+        status_counts=runtime.approvals.counts(client),
+        next_cursor=last and cursor(_PAGE, last),
+    )
+
+
+@router.get("/approvals/status")
+def standings(
+    runtime: TheRuntime,
+    caller: Member,
+    stac_item_ids: Words = None,
+    stac_collection_ids: Words = None,
+    table_names: Words = None,
+) -> Standings:
+    """How items, collections and tables stand; what is somebody else's has no approval for a partner."""
+    asked = [_split(text) for text in (stac_item_ids, stac_collection_ids, table_names)]
+    client = _client(caller)
+    found = runtime.approvals.standing(*asked)
+    mine = {name: record for name, record in found.items() if client in (None, record.client_id)}
+    return Standings(statuses={name: _standing(mine.get(name)) for names in asked for name in names})
+
+
+@router.get("/approvals/{approval_id}")
+def one(approval_id: Word, runtime: TheRuntime, caller: Member) -> PlatformApproval:
+    """One record; a partner's own."""
+    return PlatformApproval(approval=_visible(runtime.approvals.get(approval_id), caller))
+
+
+def _client(caller: Principal) -> str | None:
+    return None if caller.sees_everything else caller.client_id
+
+
+def _visible(record: DatasetApproval, caller: Principal) -> DatasetApproval:
+    if _client(caller) not in (None, record.client_id):
+        raise NotFound(f"There is no approval {record.approval_id!r}.")
+    return record
+
+
+def _answer(record: DatasetApproval, action: str, message: str, *, stac_updated: bool = False) -> PlatformDecision:
+    return PlatformDecision(
+        approval_id=record.approval_id,
+        status=record.status,
+        action=action,
+        adf_run_id=record.adf_run_id,
+        stac_updated=stac_updated,
+        classification=record.classification,
+        message=message,
+    )
+
+
+def _standing(record: DatasetApproval | None) -> ItemStanding:
+    if record is None:
+        return ItemStanding(has_approval=False)
+    return ItemStanding(
+        has_approval=True,
+        approval_id=record.approval_id,
+        status=record.status,
+        is_approved=record.status is ApprovalStatus.APPROVED,
+        reviewer=record.reviewer,
+        reviewed_at=record.reviewed_at,
+    )
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()][:1000]
