@@ -119,7 +119,13 @@ class Runtime:
 
 
 def _limits(platform: PlatformSettings) -> Limits:
-    routes = Routes(docker_mb=platform.docker_above_mb, raster_mb=platform.max_source_mb, worker=platform.worker)
+    routes = Routes(
+        docker_mb=platform.docker_above_mb,
+        raster_mb=platform.max_source_mb,
+        worker=platform.worker,
+        collection_file_mb=platform.collection_file_mb,
+        collection_files=platform.collection_files,
+    )
     return Limits(vector_mb=platform.max_vector_mb, routes=routes)
 
 

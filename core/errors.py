@@ -20,6 +20,7 @@ GeomachineError
 │   ├── CrsMismatch               CRS_MISMATCH
 │   ├── RasterTypeMismatch        RASTER_TYPE_MISMATCH
 │   ├── InvalidRaster             INVALID_RASTER
+│   ├── MixedCollection           MIXED_COLLECTION
 │   ├── InvalidGeometry           INVALID_GEOMETRY
 │   ├── NoFeatures                NO_FEATURES
 │   ├── ColumnsMissing            COLUMNS_MISSING
@@ -39,6 +40,7 @@ GeomachineError
 ├── ConfigurationError            CONFIGURATION_ERROR
 ├── ContractViolation             CONTRACT_VIOLATION, a defect in a job or handler
 ├── InjectedFailure               INJECTED_FAILURE, asked for by a test parameter
+├── CollectionChanged             COLLECTION_CHANGED, another job wrote to the collection meanwhile
 ├── StaleAttempt                  STALE_ATTEMPT, another worker holds the task now
 └── Interrupted                   INTERRUPTED, the handler stopped because it was asked to
 """
@@ -198,6 +200,12 @@ class InvalidRaster(DataError):
     code = "INVALID_RASTER"
 
 
+class MixedCollection(DataError):
+    """The files are too different to be shown as one collection."""
+
+    code = "MIXED_COLLECTION"
+
+
 class InvalidGeometry(DataError):
     """A geometry cannot be stored, even after repair."""
 
@@ -316,6 +324,14 @@ class InjectedFailure(GeomachineError):
 
     code = "INJECTED_FAILURE"
     fixed_by = FixedBy.CALLER
+
+
+class CollectionChanged(GeomachineError):
+    """Another job wrote to the collection between reading and writing it."""
+
+    code = "COLLECTION_CHANGED"
+    kind = ErrorKind.TRANSIENT
+    fixed_by = FixedBy.RETRY
 
 
 class StaleAttempt(GeomachineError):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from core.contracts.storage import BlobName
 
 # File systems allow 255 bytes in one part of a path; the rest is left for digest and suffix.
 _STEM_BYTES = 180
+
+
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+
+
+def slug(text: str) -> str:
+    """Lower case, everything but letters and digits as single hyphens."""
+    return _NOT_A_WORD.sub("-", text.lower()).strip("-") or "item"
 
 
 def immutable_name(container: str, folder: str, stem: str, digest: str, suffix: str) -> BlobName:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.machine.registry import AnyJob
-from jobs import hello_world, process_raster_docker, process_raster_v2, process_vector, process_vector_docker
+from jobs import (
+    hello_world,
+    process_raster_collection_v2,
+    process_raster_docker,
+    process_raster_v2,
+    process_vector,
+    process_vector_docker,
+)
 
 JOBS: Mapping[str, AnyJob] = {
     job.name: job
     for job in (
         hello_world.JOB,
+        process_raster_collection_v2.JOB,
         process_raster_docker.JOB,
         process_raster_v2.JOB,
         process_vector.JOB,

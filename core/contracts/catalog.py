@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.contracts.effects import StacJson
 from core.errors import NotFound
+
+
+@dataclass(frozen=True)
+class CatalogMember:
+    """A raster item: where it is (degrees; west > east across the antimeridian), its COG, the COG's width in pixels."""
+
+    item_id: str
+    bbox: tuple[float, float, float, float]
+    href: str
+    width: int | None = None
 
 
 class Catalog(Protocol):
@@ -13,6 +25,14 @@ class Catalog(Protocol):
 
     def collection(self, collection_id: str) -> StacJson | None:
         """A collection's document."""
+        ...
+
+    def members(self, collection_id: str) -> Sequence[CatalogMember]:
+        """The collection's items that have a COG."""
+        ...
+
+    def mosaic_id(self, collection_id: str) -> str:
+        """The id of the search for the collection's published items."""
         ...
 
 

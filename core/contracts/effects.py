@@ -20,6 +20,14 @@ StacJson = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
+class MosaicFile:
+    """A MosaicJSON that was written for a collection as it was read: exactly `members` when the effect has run."""
+
+    asset: StacJson
+    members: frozenset[str]
+
+
+@dataclass(frozen=True)
 class UpsertStacItem:
     """Write a STAC item; create its collection when absent, else widen the collection's extent.
 
@@ -31,6 +39,22 @@ class UpsertStacItem:
     collection: StacJson
     item: StacJson
     must_exist: bool = False
+    mosaic_file: MosaicFile | None = None
+
+
+@dataclass(frozen=True)
+class ExtendCollection:
+    """Write items into one collection, with its extent, its summaries and its mosaic, as UpsertStacItem does one.
+
+    `mosaic` registers the collection's published items as a search of pgSTAC. A `mosaic_file` that does not speak of
+    all items is a CollectionChanged: somebody else wrote to the collection meanwhile.
+    """
+
+    collection: StacJson
+    items: tuple[StacJson, ...]
+    must_exist: bool = False
+    mosaic: bool = False
+    mosaic_file: MosaicFile | None = None
 
 
 @dataclass(frozen=True)
@@ -82,4 +106,4 @@ class MergeFeatureTable:
     tracking: VectorEtlTracking
 
 
-Effect = UpsertStacItem | UpsertCogMetadata | UpsertDatasetRef | SwapFeatureTable | MergeFeatureTable
+Effect = UpsertStacItem | ExtendCollection | UpsertCogMetadata | UpsertDatasetRef | SwapFeatureTable | MergeFeatureTable

@@ -26,14 +26,11 @@ class ProcessingMode(StrEnum):
     DOCKER = "docker"  #: in one long task of the worker
 
 
-def _one_file(value: object) -> object:
-    if isinstance(value, list):
-        if len(value) != 1:
-            raise ValueError("names several files; submit each under its own resource_id")
-        return value[0]
-    return value
+def _one_alone(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=900)]
 Identifier = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[\w][\w .:/-]*$")
 ]
@@ -53,6 +50,7 @@ class ProcessingOptions(BaseModel):
 
     processing_mode: ProcessingMode | None = None
     collection_must_exist: bool | None = None
+    create_mosaicjson: bool | None = None
     crs: str | None = Field(None, max_length=2000, validation_alias=AliasChoices("target_crs", "crs"))
     input_crs: str | None = Field(None, max_length=2000)
     variable: str | None = Field(None, max_length=400, validation_alias=AliasChoices("variable", "subdataset"))
@@ -83,9 +81,8 @@ class SubmitRequest(BaseModel):
     version_id: VersionIdentifier
     operation: Operation = Operation.CREATE
     container_name: str = Field(max_length=100)
-    file_name: Annotated[str, BeforeValidator(_one_file)] = Field(
-        max_length=900, description="Path of the file inside the container."
-    )
+    file_name: Annotated[FileName | Annotated[tuple[FileName, ...], Field(min_length=2)], BeforeValidator(_one_alone)]
+    """Path of the file inside the container; several rasters become one collection."""
     title: str | None = Field(None, max_length=255, validation_alias=AliasChoices("service_name", "title"))
     access_level: AccessLevel = Field(AccessLevel.OUO, validation_alias=AliasChoices("access_level", "classification"))
     description: str | None = Field(None, max_length=4000)
@@ -99,6 +96,11 @@ class SubmitRequest(BaseModel):
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths, one or several."""
+        return (self.file_name,) if isinstance(self.file_name, str) else self.file_name
 
 
 class AddToCollection(SubmitRequest):

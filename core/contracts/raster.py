@@ -108,8 +108,8 @@ class RasterDataset(Contract):
     tags: tuple[str, ...] = ()
 
 
-class ProcessRasterParameters(RasterSource, RasterDataset):
-    """Parameters of `process_raster_v2`.
+class RasterOptions(Contract):
+    """How rasters are converted.
 
     `target_crs` None keeps the source's grid and pixel values; the predecessor reprojected everything to EPSG:4326.
     `strict_mode` refuses a raster that any warning was found in.
@@ -137,6 +137,10 @@ class ProcessRasterParameters(RasterSource, RasterDataset):
         except InvalidRequest as e:
             raise ValueError(f"output_folder {value!r} is not a plain relative path.") from e
         return folder
+
+
+class ProcessRasterParameters(RasterSource, RasterDataset, RasterOptions):
+    """Parameters of `process_raster_v2` and `process_raster_docker`."""
 
     @property
     def dataset(self) -> RasterDataset:

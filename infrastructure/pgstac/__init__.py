@@ -1,9 +1,11 @@
 """pgSTAC: writing and publishing items inside the caller's transaction."""
 
 from infrastructure.pgstac.cogs import apply_upsert_cog_metadata, read_cog_metadata
-from infrastructure.pgstac.items import apply_upsert_item, get_item, set_item_published, show_renders
+from infrastructure.pgstac.collections import apply_extend_collection, apply_upsert_item
+from infrastructure.pgstac.items import get_item, set_item_published, show_renders
 
 __all__ = [
+    "apply_extend_collection",
     "apply_upsert_cog_metadata",
     "apply_upsert_item",
     "get_item",

@@ -26,6 +26,19 @@ def widened(collection: Mapping[str, JsonValue], other: Mapping[str, JsonValue])
     return {**collection, "extent": cast("JsonValue", extent)}
 
 
+def with_item(collection: Mapping[str, JsonValue], item: Mapping[str, JsonValue]) -> Json:
+    """The collection with an extent that also covers an item; across the antimeridian that is all longitudes."""
+    box = cast("list[float]", item["bbox"])
+    west, south, east, north = box if len(box) == 4 else (box[0], box[1], box[3], box[4])
+    if west > east:
+        west, east = -180.0, 180.0
+    properties = cast("dict[str, str | None]", item["properties"])
+    start = properties.get("start_datetime") or properties["datetime"]
+    end = properties.get("end_datetime") or properties["datetime"]
+    extent = {"spatial": {"bbox": [[west, south, east, north]]}, "temporal": {"interval": [[start, end]]}}
+    return widened(collection, {"extent": cast("JsonValue", extent)})
+
+
 def _interval(a: list[str | None], b: list[str | None]) -> list[str | None]:
     """Null is open-ended and stays so."""
     start = None if a[0] is None or b[0] is None else min(a[0], b[0], key=datetime.fromisoformat)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -11,10 +11,8 @@ import psycopg
 from psycopg.rows import TupleRow
 from pydantic import JsonValue
 
-from core.contracts.catalog import missing_collection
-from core.contracts.effects import UpsertStacItem
 from core.errors import ContractViolation, NotFound
-from infrastructure.pgstac.extents import Json, widened
+from infrastructure.pgstac.extents import Json
 from infrastructure.postgres.queries import Queries
 
 Connection = psycopg.Connection[TupleRow]
@@ -32,20 +30,23 @@ PUBLICATION = (
 )
 
 
-def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
-    """Write an item into its collection, which is created when absent and widened otherwise.
+def write_items(conn: Connection, collection_id: str, items: Sequence[Mapping[str, JsonValue]]) -> None:
+    """Write items into a collection that is there and locked by the caller.
 
-    The item replaces one of the same id even when its datetime lies in another partition.
+    One replaces that of the same id even when its datetime lies in another partition, and keeps its publication.
     """
-    collection_id = str(effect.collection["id"])
-    item_id = str(effect.item["id"])
-    known = _known(conn, collection_id, effect.item)
-    conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
-    _include(conn, effect.collection, must_exist=effect.must_exist)
-    before = get_item(conn, collection_id, item_id)
-    kept = {k: v for k, v in _properties(before).items() if k in PUBLICATION} if before is not None else {}
-    item = {**effect.item, "properties": {**_properties(effect.item), **known, **kept}}
-    _replace(conn, collection_id, item_id, item)
+    ids = [str(item["id"]) for item in items]
+    rows = conn.execute(_SQL["publications"], {"collection_id": collection_id, "ids": ids}).fetchall()
+    kept = {str(item_id): {k: v for k, v in before.items() if k in PUBLICATION} for item_id, before in rows}
+    documents = []
+    for item in items:
+        properties = {**_properties(item), **_known(conn, collection_id, item), **kept.get(str(item["id"]), {})}
+        documents.append({**item, "properties": properties})
+    conn.execute(_SQL["delete_items"], {"collection_id": collection_id, "ids": ids})
+    conn.execute(_SQL["create_items"], {"items": json.dumps(documents)})
+    stored = conn.execute(_SQL["count_items"], {"collection_id": collection_id, "ids": ids}).fetchone()
+    if stored != (len(ids),):
+        raise ContractViolation(f"pgSTAC holds {stored and stored[0]} of {len(ids)} items written to {collection_id}.")
 
 
 def get_item(conn: Connection, collection_id: str, item_id: str) -> Json | None:
@@ -79,28 +80,6 @@ def _known(conn: Connection, collection_id: str, item: Mapping[str, JsonValue]) 
     assert row is not None  # a query without FROM
     countries, renders = cast("tuple[Json, Json | None]", row)
     return countries if renders is None else {**countries, "renders": renders}
-
-
-def _include(conn: Connection, collection: Mapping[str, JsonValue], *, must_exist: bool) -> None:
-    row = conn.execute(_SQL["collection"], {"collection_id": collection["id"]}).fetchone()
-    if row is None and must_exist:
-        raise missing_collection(str(collection["id"]))
-    if row is None:
-        conn.execute(_SQL["create_collection"], {"content": json.dumps(dict(collection))})
-        return
-    wider = widened(row[0], collection)
-    if wider != row[0]:
-        conn.execute(_SQL["update_collection"], {"content": json.dumps(wider)})
-
-
-def _replace(conn: Connection, collection_id: str, item_id: str, item: Mapping[str, JsonValue]) -> None:
-    conn.execute(_SQL["delete_item"], {"collection_id": collection_id, "item_id": item_id})
-    conn.execute(_SQL["create_item"], {"content": json.dumps(dict(item))})
-    stored = conn.execute(_SQL["count_item"], {"collection_id": collection_id, "item_id": item_id}).fetchone()
-    if stored != (1,):
-        raise ContractViolation(
-            f"pgSTAC holds {stored and stored[0]} items {collection_id}/{item_id} after one was written."
-        )
 
 
 def _properties(item: Mapping[str, JsonValue]) -> Json:

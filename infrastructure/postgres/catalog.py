@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
+from core.contracts.catalog import CatalogMember
 from core.contracts.effects import StacJson
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.queries import Queries
@@ -22,3 +24,16 @@ class PostgresCatalog:
         with connection(self._pool) as conn:
             row = conn.execute(_SQL["collection"], {"collection_id": collection_id}).fetchone()
         return cast("StacJson", row[0]) if row else None
+
+    def members(self, collection_id: str) -> Sequence[CatalogMember]:
+        """The collection's items that have a COG."""
+        with connection(self._pool) as conn:
+            rows = conn.execute(_SQL["members"], {"collection_id": collection_id}).fetchall()
+        return [CatalogMember(item, tuple(bbox), href, width) for item, bbox, href, width in rows]
+
+    def mosaic_id(self, collection_id: str) -> str:
+        """The id of the search for the collection's published items."""
+        with connection(self._pool) as conn:
+            row = conn.execute(_SQL["mosaic_id"], {"collection_id": collection_id}).fetchone()
+        assert row is not None  # it is computed, not looked up
+        return str(row[0])

@@ -6,13 +6,14 @@ from typing import assert_never
 
 from core.contracts.effects import (
     Effect,
+    ExtendCollection,
     MergeFeatureTable,
     SwapFeatureTable,
     UpsertCogMetadata,
     UpsertDatasetRef,
     UpsertStacItem,
 )
-from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item
+from infrastructure.pgstac import apply_extend_collection, apply_upsert_cog_metadata, apply_upsert_item
 from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.pool import Connection
@@ -23,6 +24,8 @@ def apply(conn: Connection, effect: Effect) -> None:
     match effect:
         case UpsertStacItem():
             apply_upsert_item(conn, effect)
+        case ExtendCollection():
+            apply_extend_collection(conn, effect)
         case UpsertCogMetadata():
             apply_upsert_cog_metadata(conn, effect)
         case UpsertDatasetRef():

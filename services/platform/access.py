@@ -17,6 +17,8 @@ def data_access(result: Mapping[str, JsonValue] | None, base_url: str) -> Links:
     stac = cast("Mapping[str, str]", result["stac"])
     collection, item = stac["collection_id"], stac["item_id"]
     links: Links = {"stac": _stac(base_url, collection, item)}
+    if "files" in result:  # many items: none of them is the one to see
+        del links["stac"]["item"]
     if "table_name" in result:
         links |= _vector(base_url, str(result["schema"]), str(result["table_name"]))
     elif "cog" in result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.contracts.platform import ProcessingMode
@@ -17,6 +18,8 @@ class Routes:
     docker_mb: int
     raster_mb: int
     worker: bool
+    collection_file_mb: int
+    collection_files: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,26 @@ def route_raster(mode: ProcessingMode, label: str, size: int, routes: Routes) ->
         )
     docker, because = _docker(mode, size, routes)
     return Route("process_raster_docker" if docker else "process_raster_v2", because)
+
+
+def route_collection(sizes: Mapping[str, int], routes: Routes) -> Route:
+    """The job for several files. Raises InvalidRequest for too many, PayloadTooLarge naming those too large."""
+    if len(sizes) > routes.collection_files:
+        raise InvalidRequest(
+            f"file_name lists {len(sizes)} files; a collection takes {routes.collection_files} at once.",
+            hint="Submit some, then the others with collection_must_exist, or have RASTER_COLLECTION_MAX_FILES raised.",
+        )
+    large = sorted(label for label, size in sizes.items() if size > routes.collection_file_mb * _MEGABYTE)
+    if large:
+        raise PayloadTooLarge(
+            f"{', '.join(large[:10])} has more than the {routes.collection_file_mb} MiB allowed in a collection.",
+            hint="Submit it alone, or have RASTER_ROUTE_LARGE_MB raised.",
+        )
+    total = sum(sizes.values()) / _MEGABYTE
+    return Route(
+        "process_raster_collection_v2",
+        f"{len(sizes)} files ({total:.1f} MiB) become one collection; Function App or worker runs each one's tasks.",
+    )
 
 
 def _docker(mode: ProcessingMode, size: int, routes: Routes) -> tuple[bool, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from core.contracts.catalog import Catalog, missing_collection
 from core.contracts.platform import SubmitRequest
@@ -44,13 +47,23 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a request was made from: of several files the first one's path, and an etag that changes with any."""
+
+    container: str
+    path: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A request that can be accepted: its source as it is now, and the job it would make."""
 
     request: SubmitRequest
     request_id: str
     client_id: str
-    blob: StoredBlob
+    source: Source
     planned: PlannedJob
     job: NewJob
 
@@ -84,16 +97,16 @@ class PlatformService:
         client_id = self._client_of(request, caller)
         request = request.model_copy(update={"client_id": client_id})
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
-        source = BlobName(request.container_name, request.file_name)
-        data_type = checked(request, source)
+        sources = [BlobName(request.container_name, file) for file in request.files]
+        data_type = checked(request, sources)
         self._check_collection(request)
-        blob = self._storage.head(source)
-        self._check_size(blob, data_type)
-        planned = translate(request, request_id, blob, self._limits.routes)
+        blobs = [self._storage.head(source) for source in sources]
+        self._check_sizes(blobs, data_type)
+        planned = translate(request, request_id, blobs, self._limits.routes)
         job = self._machine.prepare(
             planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
         )
-        return Prepared(request, request_id, client_id, blob, planned, job)
+        return Prepared(request, request_id, client_id, _source(blobs), planned, job)
 
     def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
         """Write request and job, unless the request is known."""
@@ -106,7 +119,7 @@ class PlatformService:
                     "dataset_id, resource_id and version_id belong to a request of another client.",
                     hint="Give another dataset_id or version_id.",
                 )
-            repeated = self._repeated(known, prepared.blob, overwrite)
+            repeated = self._repeated(known, prepared.source, overwrite)
             if repeated is not None:
                 return repeated
         record = _record(prepared, caller.name)
@@ -133,16 +146,17 @@ class PlatformService:
             )
         return caller.client_id
 
-    def _check_size(self, blob: StoredBlob, data_type: DataType) -> None:
+    def _check_sizes(self, blobs: Sequence[StoredBlob], data_type: DataType) -> None:
         limit = self._limits.vector_mb
-        if blob.size == 0:
-            raise UnreadableSource(f"{blob.name} is empty.", hint="Upload the file again.")
-        if data_type is DataType.VECTOR and blob.size > limit * _MEGABYTE:
-            raise PayloadTooLarge(
-                f"{blob.name} has {blob.size // _MEGABYTE} MiB; the limit for {data_type} is {limit}."
-            )
+        for blob in blobs:
+            if blob.size == 0:
+                raise UnreadableSource(f"{blob.name} is empty.", hint="Upload the file again.")
+            if data_type is DataType.VECTOR and blob.size > limit * _MEGABYTE:
+                raise PayloadTooLarge(
+                    f"{blob.name} has {blob.size // _MEGABYTE} MiB; the limit for {data_type} is {limit}."
+                )
 
-    def _repeated(self, known: KnownRequest, blob: StoredBlob, overwrite: bool) -> Accepted | None:
+    def _repeated(self, known: KnownRequest, source: Source, overwrite: bool) -> Accepted | None:
         """The answer to a request we have; None when it is to be processed again."""
         request, finished = known.request, known.job_status in terminal_job_statuses()
         if overwrite:
@@ -152,8 +166,8 @@ class PlatformService:
                     hint="Wait for it to finish, then overwrite.",
                 )
             return None
-        same_file = (request.source_container, request.source_path) == (blob.name.container, blob.name.path)
-        if not same_file or request.source_etag != blob.etag:
+        same_file = (request.source_container, request.source_path) == (source.container, source.path)
+        if not same_file or request.source_etag != source.etag:
             raise Conflict(
                 f"dataset_id, resource_id and version_id belong to request {request.request_id}, which was made from "
                 f"{'an older state of ' if same_file else ''}{request.source_container}/{request.source_path}.",
@@ -167,8 +181,16 @@ class PlatformService:
         )
 
 
+def _source(blobs: Sequence[StoredBlob]) -> Source:
+    first = blobs[0]
+    etag = first.etag
+    if len(blobs) > 1:
+        etag = sha256(json.dumps([(blob.name.path, blob.etag) for blob in blobs]).encode()).hexdigest()
+    return Source(first.name.container, first.name.path, etag, sum(blob.size for blob in blobs))
+
+
 def _record(prepared: Prepared, submitted_by: str) -> ApiRequest:
-    request, blob = prepared.request, prepared.blob
+    request, source = prepared.request, prepared.source
     return ApiRequest(
         request_id=prepared.request_id,
         dataset_id=request.dataset_id,
@@ -179,10 +201,10 @@ def _record(prepared: Prepared, submitted_by: str) -> ApiRequest:
         data_type=prepared.planned.data_type,
         job_id=prepared.job.job_id,
         routing=prepared.planned.routing,
-        source_container=blob.name.container,
-        source_path=blob.name.path,
-        source_etag=blob.etag,
-        source_size=blob.size,
+        source_container=source.container,
+        source_path=source.path,
+        source_etag=source.etag,
+        source_size=source.size,
         access_level=request.access_level,
         request=request.model_dump(mode="json"),
         submitted_by=submitted_by,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -14,7 +14,7 @@ from core.contracts.vector import EXTENSIONS
 from core.errors import InvalidRequest, UnsupportedFormat
 from core.models.platform import DataType
 from services.platform import naming
-from services.platform.routing import Routes, route_raster
+from services.platform.routing import Routes, route_collection, route_raster
 
 VECTOR_EXTENSIONS = frozenset({*EXTENSIONS})
 RASTER_EXTENSIONS = raster_formats.EXTENSIONS - VECTOR_EXTENSIONS
@@ -30,6 +30,8 @@ _RASTER_ONLY = frozenset(
         "collection_must_exist",
     }
 )
+_ALONE_ONLY = frozenset({"processing_mode"})
+_COLLECTION_ONLY = frozenset({"create_mosaicjson"})
 _VECTOR_ONLY = frozenset(
     {
         "layer_name",
@@ -70,29 +72,46 @@ def data_type_of(source: BlobName) -> DataType:
     )
 
 
-def checked(request: SubmitRequest, source: BlobName) -> DataType:
-    """What kind of data is submitted. Raises InvalidRequest for options that it does not know."""
-    data_type = data_type_of(source)
+def checked(request: SubmitRequest, sources: Sequence[BlobName]) -> DataType:
+    """What kind of data is submitted. Raises InvalidRequest for options or lists of files that it does not know."""
+    data_type = data_type_of(sources[0])
+    other = next((source for source in sources if data_type_of(source) is not data_type), None)
+    if other is not None:
+        raise InvalidRequest(f"file_name lists {sources[0].path!r} and {other.path!r}, data of different types.")
+    if len(sources) > 1 and data_type is not DataType.RASTER:
+        raise InvalidRequest(
+            f"file_name names several files, and {data_type} data is processed one by one.",
+            hint="Submit each under its own resource_id.",
+        )
     options = request.processing_options
     if options.expected_data_type not in (None, data_type):
         raise InvalidRequest(
-            f"processing_options.expected_data_type is {options.expected_data_type}, but {source.path!r} holds "
+            f"processing_options.expected_data_type is {options.expected_data_type}, but {sources[0].path!r} holds "
             f"{data_type} data."
         )
-    foreign = _VECTOR_ONLY if data_type is DataType.RASTER else _RASTER_ONLY
-    wrong = sorted(options.model_fields_set & foreign)
+    wrong = sorted(options.model_fields_set & _foreign(data_type, len(sources)))
     if wrong:
-        raise InvalidRequest(f"processing_options.{wrong[0]} does not apply to {data_type} data.")
+        many = "several files" if len(sources) > 1 else "one file"
+        of = f" of {many}" if wrong[0] in _COLLECTION_ONLY | _ALONE_ONLY and data_type is DataType.RASTER else ""
+        raise InvalidRequest(f"processing_options.{wrong[0]} does not apply to {data_type} data{of}.")
     return data_type
 
 
-def translate(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: Routes) -> PlannedJob:
-    """The job for a request whose file was found. Raises InvalidRequest or PayloadTooLarge."""
-    match checked(request, blob.name):
-        case DataType.RASTER:
-            return _raster(request, request_id, blob, routes)
-        case _:
-            return _vector(request, request_id, blob.name)
+def _foreign(data_type: DataType, files: int) -> frozenset[str]:
+    """The options that data of this type and number does not know."""
+    if data_type is not DataType.RASTER:
+        return _RASTER_ONLY | _COLLECTION_ONLY
+    return _VECTOR_ONLY | (_ALONE_ONLY if files > 1 else _COLLECTION_ONLY)
+
+
+def translate(request: SubmitRequest, request_id: str, blobs: Sequence[StoredBlob], routes: Routes) -> PlannedJob:
+    """The job for a request whose files were found. Raises InvalidRequest or PayloadTooLarge."""
+    data_type = checked(request, [blob.name for blob in blobs])
+    if data_type is not DataType.RASTER:
+        return _vector(request, request_id, blobs[0].name)
+    if len(blobs) > 1:
+        return _collection(request, request_id, blobs, routes)
+    return _raster(request, request_id, blobs[0], routes)
 
 
 def _identity(request: SubmitRequest, request_id: str) -> dict[str, JsonValue]:
@@ -116,13 +135,28 @@ def _given(options: ProcessingOptions, **names: str) -> dict[str, JsonValue]:
 
 
 def _raster(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: Routes) -> PlannedJob:
-    ids = (request.dataset_id, request.resource_id, request.version_id)
-    options, source = request.processing_options, blob.name
-    route = route_raster(options.processing_mode or ProcessingMode.AUTO, str(source), blob.size, routes)
+    mode = request.processing_options.processing_mode or ProcessingMode.AUTO
+    route = route_raster(mode, str(blob.name), blob.size, routes)
+    parameters: dict[str, JsonValue] = {**_any_raster(request, request_id), "blob_name": blob.name.path}
+    return PlannedJob(route.job_type, DataType.RASTER, parameters, route.reason)
+
+
+def _collection(request: SubmitRequest, request_id: str, blobs: Sequence[StoredBlob], routes: Routes) -> PlannedJob:
+    route = route_collection({blob.name.path: blob.size for blob in blobs}, routes)
     parameters: dict[str, JsonValue] = {
+        **_any_raster(request, request_id),
+        "blob_list": [blob.name.path for blob in blobs],
+        **_given(request.processing_options, create_mosaicjson="create_mosaicjson"),
+    }
+    return PlannedJob(route.job_type, DataType.RASTER, parameters, route.reason)
+
+
+def _any_raster(request: SubmitRequest, request_id: str) -> dict[str, JsonValue]:
+    ids = (request.dataset_id, request.resource_id, request.version_id)
+    options = request.processing_options
+    return {
         **_identity(request, request_id),
-        "container_name": source.container,
-        "blob_name": source.path,
+        "container_name": request.container_name,
         "output_folder": naming.output_folder(*ids),
         "collection_id": options.collection_id or naming.collection_id(request.dataset_id),
         "item_id": naming.item_id(*ids),
@@ -139,7 +173,6 @@ def _raster(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: R
             collection_must_exist="collection_must_exist",
         ),
     }
-    return PlannedJob(route.job_type, DataType.RASTER, parameters, route.reason)
 
 
 def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> PlannedJob:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from core.contracts.catalog import missing_collection
 from core.contracts.context import TaskContext
-from core.contracts.effects import UpsertCogMetadata, UpsertDatasetRef, UpsertStacItem
+from core.contracts.effects import UpsertStacItem
 from core.contracts.raster import (
     CogFile,
     CreateCogInput,
@@ -19,14 +17,15 @@ from core.contracts.raster import (
 )
 from core.errors import Conflict, Interrupted
 from services.raster.cog import Watch, make_cog
+from services.raster.describing import after_item, before_item, metadata_of, reference
 from services.raster.gdal import gdal_session
 from services.raster.georeference import parse_crs
 from services.raster.inspect import inspect
 from services.raster.metadata import RasterMetadata
+from services.raster.mosaics import mosaic_file
 from services.raster.profiles import profile, tiers
 from services.raster.source import Located, locate
 from services.raster.views import prepare
-from services.stac.properties import Provenance, timestamp
 
 
 def validate(params: ValidateRasterInput, ctx: TaskContext) -> RasterInspection:
@@ -66,37 +65,22 @@ def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:
 
 def extract_stac(params: ExtractStacInput, ctx: TaskContext) -> RasterStacReference:
     """Describe the COG: catalogue row and STAC item, both written with this task's completion."""
-    dataset = params.dataset
-    provenance = Provenance(
-        access_level=dataset.access_level,
-        job_id=ctx.job_id,
-        job_type=ctx.job_type,
-        created_at=datetime.now(UTC),
-        dataset_id=dataset.dataset_id,
-        resource_id=dataset.resource_id,
-        version_id=dataset.version_id,
-        request_id=dataset.request_id,
-        client_id=dataset.client_id,
-    )
-    metadata = RasterMetadata.of(params, provenance, ctx.storage)
-    return publish(metadata, ctx, must_exist=dataset.collection_must_exist)
+    return publish(metadata_of(params, ctx), ctx, must_exist=params.dataset.collection_must_exist)
 
 
 def publish(metadata: RasterMetadata, ctx: TaskContext, *, must_exist: bool = False) -> RasterStacReference:
-    """Have row, item and dataset reference written with the task's completion; where they will be found."""
-    record, ref = metadata.record, metadata.dataset_ref()
-    ctx.commit_with(UpsertCogMetadata(record))
-    ctx.commit_with(UpsertStacItem(metadata.collection(), metadata.item(), must_exist=must_exist))
-    if ref is not None:
-        ctx.commit_with(UpsertDatasetRef(ref))
-    assert record.temporal_start is not None  # whoever describes a raster gives it a time
-    return RasterStacReference(
-        collection_id=record.stac_collection_id,
-        item_id=record.stac_item_id,
-        bbox=metadata.bbox,
-        cog_id=record.cog_id,
-        datetime=timestamp(record.temporal_start),
-    )
+    """Have row, item and dataset reference written with the task's completion; where they will be found.
+
+    A collection that has a MosaicJSON gets one that also lists this item.
+    """
+    item = metadata.item()
+    file, _ = mosaic_file(ctx, metadata.record.stac_collection_id, [item], wanted=False)
+    for effect in before_item(metadata):
+        ctx.commit_with(effect)
+    ctx.commit_with(UpsertStacItem(metadata.collection(), item, must_exist=must_exist, mosaic_file=file))
+    for effect in after_item(metadata):
+        ctx.commit_with(effect)
+    return reference(metadata)
 
 
 def unchanged(located: Located, inspection: RasterInspection) -> None:

@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from core.contracts.raster import RasterDataset
-from services.stac.names import item_id, slug
+from core.naming import slug
+from services.stac.names import item_id
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_KEY = 255

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
-
-
-def slug(text: str) -> str:
-    """Lower case, everything but letters and digits as single hyphens."""
-    return _NOT_A_WORD.sub("-", text.lower()).strip("-") or "item"
+from core.naming import slug
 
 
 def item_id(*parts: str | None, fallback: str) -> str:

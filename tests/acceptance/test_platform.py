@@ -124,7 +124,7 @@ def test_changed_bytes_under_the_same_identifiers_are_a_conflict_until_overwritt
         ({"file_name": "/etc/passwd.shp"}, 400, "VALIDATION_ERROR", "plain relative path"),
         ({"file_name": "missing.geojson"}, 404, "SOURCE_NOT_FOUND", "missing.geojson"),
         ({"file_name": "cloud.laz"}, 400, "UNSUPPORTED_FORMAT", "laz"),
-        ({"file_name": ["a.tif", "b.tif"]}, 400, "VALIDATION_ERROR", "several files"),
+        ({"file_name": ["a.csv", "b.csv"]}, 400, "VALIDATION_ERROR", "several files"),
         ({"container_name": "secrets"}, 400, "VALIDATION_ERROR", "secrets"),
         ({"container_name": "gold-exports/../bronze"}, 400, "VALIDATION_ERROR", "container_name"),
     ],

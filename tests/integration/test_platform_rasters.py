@@ -90,3 +90,20 @@ def test_a_job_that_must_extend_fails_before_any_pixel_is_read(api: Api, submit,
     assert status["status"] == "failed"
     assert status["errorDetails"]["code"] == "NOT_FOUND" and "'nowhere'" in status["errorDetails"]["message"]
     assert status["taskSummary"]["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "says"),
+    [
+        (["a.tif"], {"create_mosaicjson": True}, "create_mosaicjson does not apply to raster data of one file"),
+        (["a.tif", "b.tif"], {"processing_mode": "docker"}, "processing_mode does not apply to raster data of several"),
+        (["a.tif", "b.csv"], {}, "data of different types"),
+    ],
+)
+def test_what_does_not_go_with_the_number_of_files_is_refused(api: Api, files: list, options: dict, says: str) -> None:
+    body = {"dataset_id": "d", "resource_id": "r", "version_id": "v", "container_name": "bronze-rasters"}
+    answer = api.of("ann").post(
+        "/api/platform/submit", json={**body, "file_name": files, "processing_options": options}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+    assert says in answer.json()["error"]

@@ -13,6 +13,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine, from_origin
 
+from core.contracts.catalog import CatalogMember
 from core.contracts.effects import Effect, UpsertCogMetadata, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.raster import CreateCogOutput, ProcessRasterParameters, RasterInspection, RasterJobResult
@@ -49,6 +50,16 @@ def write_tiff(path: Path, pixels: np.ndarray, *, crs: str | None = "EPSG:32735"
     return path
 
 
+class EmptyCatalog:
+    """A catalogue without any collection."""
+
+    def collection(self, collection_id: str) -> None:
+        return None
+
+    def members(self, collection_id: str) -> list[CatalogMember]:
+        return []
+
+
 @dataclass
 class Context:
     """One attempt, with its effects in a list."""
@@ -62,6 +73,7 @@ class Context:
     effects: list[Effect] = field(default_factory=list)
     progress: list[tuple[float, str]] = field(default_factory=list)
     asked: int = 0
+    catalog: EmptyCatalog = field(default_factory=EmptyCatalog)
 
     def should_stop(self) -> bool:
         self.asked += 1

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.contracts.platform import ProcessingMode
 from core.errors import InvalidRequest, PayloadTooLarge
-from services.platform.routing import Routes, route_raster
+from services.platform.routing import Routes, route_collection, route_raster
 
 MIB = 1 << 20
-ROUTES = Routes(docker_mb=2000, raster_mb=8000, worker=True)
-ALONE = Routes(docker_mb=2000, raster_mb=8000, worker=False)
+ROUTES = Routes(docker_mb=2000, raster_mb=8000, worker=True, collection_file_mb=1200, collection_files=3)
+ALONE = replace(ROUTES, worker=False)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,18 @@ def test_the_worker_cannot_be_asked_for_where_there_is_none() -> None:
 def test_a_file_above_every_limit_is_refused_by_name() -> None:
     with pytest.raises(PayloadTooLarge, match=r"bronze-rasters/a\.tif has 8000 MiB; the limit for raster is 8000"):
         route_raster(ProcessingMode.AUTO, "bronze-rasters/a.tif", 8000 * MIB + 1, ROUTES)
+
+
+def test_several_files_become_a_collection_whatever_they_weigh_together() -> None:
+    route = route_collection({"a.tif": 1200 * MIB, "b.tif": 1}, ROUTES)
+    assert route.job_type == "process_raster_collection_v2" and "2 files (1200.0 MiB)" in route.reason
+
+
+def test_a_file_too_large_for_a_collection_is_named() -> None:
+    with pytest.raises(PayloadTooLarge, match=r"^b\.tif has more than the 1200 MiB"):
+        route_collection({"a.tif": 1, "b.tif": 1200 * MIB + 1}, ROUTES)
+
+
+def test_more_files_than_allowed_are_refused_with_both_numbers() -> None:
+    with pytest.raises(InvalidRequest, match="lists 4 files; a collection takes 3"):
+        route_collection(dict.fromkeys("abcd", 1), ROUTES)

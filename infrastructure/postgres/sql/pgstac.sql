@@ -18,17 +18,39 @@ SELECT pgstac.update_collection(%(content)s::jsonb)
 -- A whole item.
 SELECT pgstac.get_item(%(item_id)s, %(collection_id)s)
 
--- name: delete_item
--- Remove an item, whichever partition it is in.
-DELETE FROM pgstac.items WHERE id = %(item_id)s AND collection = %(collection_id)s
+-- name: publications
+-- The properties of items that are there already.
+SELECT id, content -> 'properties' FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
 
--- name: create_item
--- Add an item.
-SELECT pgstac.create_item(%(content)s::jsonb)
+-- name: delete_items
+-- Remove items, whichever partition they are in.
+DELETE FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
 
--- name: count_item
--- How often an item is there; once, when all is well.
-SELECT count(*) FROM pgstac.items WHERE id = %(item_id)s AND collection = %(collection_id)s
+-- name: create_items
+-- Add items.
+SELECT pgstac.create_items(%(items)s::jsonb)
+
+-- name: count_items
+-- How many of these items are there.
+SELECT count(*) FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
+
+-- name: item_ids
+-- Every item of a collection that has a COG.
+SELECT id FROM pgstac.items
+WHERE collection = %(collection_id)s AND content -> 'assets' -> 'data' ->> 'href' IS NOT NULL
+
+-- name: members
+-- The items of a collection that have a COG.
+SELECT id, content -> 'bbox', content -> 'assets' -> 'data' ->> 'href', (content -> 'properties' -> 'proj:shape' ->> 1)::int
+FROM pgstac.items WHERE collection = %(collection_id)s AND content -> 'assets' -> 'data' ->> 'href' IS NOT NULL
+
+-- name: register_mosaic
+-- Remember the search for what is published of a collection.
+SELECT app.register_mosaic(%(collection_id)s)
+
+-- name: mosaic_id
+-- The id that search has, remembered or not.
+SELECT pgstac.search_hash(app.mosaic_search(%(collection_id)s), app.mosaic_metadata(%(collection_id)s))
 
 -- name: known
 -- What the tables add to an item: its countries, and how its COG may be drawn.

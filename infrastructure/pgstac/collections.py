@@ -1,0 +1,96 @@
+"""Collections in pgSTAC: made, widened, summarised and registered as mosaics, inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import psycopg
+from psycopg.rows import TupleRow
+from pydantic import JsonValue
+
+from core.contracts.catalog import missing_collection
+from core.contracts.effects import ExtendCollection, MosaicFile, StacJson, UpsertStacItem
+from core.errors import CollectionChanged
+from infrastructure.pgstac.extents import Json, with_item
+from infrastructure.pgstac.items import write_items
+from infrastructure.postgres.queries import Queries
+
+Connection = psycopg.Connection[TupleRow]
+
+_SQL = Queries("pgstac")
+#: Properties whose values a collection lists.
+_SUMMARISED = ("proj:code", "app:raster_type", "app:dtype", "app:band_count")
+_SEARCH_ID = "mosaic:search_id"
+
+
+def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
+    """Write the items, and the collection as it is with them. Raises NotFound or CollectionChanged."""
+    collection_id = str(effect.collection["id"])
+    conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
+    stored = _stored(conn, collection_id)
+    if stored is None and effect.must_exist:
+        raise missing_collection(collection_id)
+    wanted = _summarised(_with_items(stored or effect.collection, effect.items), effect.items)
+    if effect.mosaic:
+        wanted = _with_summary(wanted, _SEARCH_ID, [register_mosaic(conn, collection_id)])
+    if effect.mosaic_file is not None:
+        assets = cast("Json", wanted.get("assets", {}))
+        wanted["assets"] = {**assets, "mosaicjson": dict(effect.mosaic_file.asset)}
+    if stored is None:
+        conn.execute(_SQL["create_collection"], {"content": json.dumps(wanted)})
+    elif wanted != stored:
+        conn.execute(_SQL["update_collection"], {"content": json.dumps(wanted)})
+    write_items(conn, collection_id, effect.items)
+    if effect.mosaic_file is not None:
+        _same_members(conn, collection_id, effect.mosaic_file)
+
+
+def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
+    """Write one item."""
+    extension = ExtendCollection(
+        effect.collection, (effect.item,), must_exist=effect.must_exist, mosaic_file=effect.mosaic_file
+    )
+    apply_extend_collection(conn, extension)
+
+
+def register_mosaic(conn: Connection, collection_id: str) -> str:
+    """The id of the search that shows what is published of a collection: a question, so it is never out of date."""
+    row = conn.execute(_SQL["register_mosaic"], {"collection_id": collection_id}).fetchone()
+    assert row is not None  # the function returns a row in every case
+    return str(row[0])
+
+
+def _stored(conn: Connection, collection_id: str) -> Json | None:
+    row = conn.execute(_SQL["collection"], {"collection_id": collection_id}).fetchone()
+    return cast("Json", row[0]) if row else None
+
+
+def _with_items(collection: StacJson, items: Sequence[StacJson]) -> Json:
+    wider = dict(collection)
+    for item in items:
+        wider = with_item(wider, item)
+    return wider
+
+
+def _summarised(collection: Json, items: Sequence[StacJson]) -> Json:
+    """Every value that an item has ever brought."""
+    for name in _SUMMARISED:
+        brought = [cast("Mapping[str, JsonValue]", item["properties"]).get(name) for item in items]
+        known = cast("dict[str, list[JsonValue]]", collection.get("summaries", {})).get(name, [])
+        values = {json.dumps(value): value for value in [*known, *brought] if value is not None}
+        if values:
+            collection = _with_summary(collection, name, [values[key] for key in sorted(values)])
+    return collection
+
+
+def _with_summary(collection: Json, name: str, values: list[JsonValue]) -> Json:
+    summaries = cast("Json", collection.get("summaries", {}))
+    return {**collection, "summaries": {**summaries, name: values}}
+
+
+def _same_members(conn: Connection, collection_id: str, file: MosaicFile) -> None:
+    found = {str(row[0]) for row in conn.execute(_SQL["item_ids"], {"collection_id": collection_id})}
+    if found != file.members:
+        raise CollectionChanged(f"Collection {collection_id!r} got other items while its mosaic was written.")
