@@ -24,6 +24,9 @@ from core.machine.slot import Slot
 from core.models.access import Role
 from core.models.policies import ApprovalPolicy
 from infrastructure import storage
+from infrastructure.auth import Credentials
+from infrastructure.auth.keys import KeyRing
+from infrastructure.postgres.api_keys import ApiKeys
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
@@ -44,7 +47,7 @@ from jobs.registry import JOBS
 from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
-from triggers.http.auth import KeyRing
+from triggers.http.gate import Gate
 
 
 class Runtime:
@@ -75,6 +78,7 @@ class Runtime:
         self.policies = PostgresPolicies(self.pool)
         self.decisions = Decisions(self.pool, standard_policy(settings.approvals))
         self.audit = AuditLog(self.pool)
+        self.api_keys = ApiKeys(self.pool)
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
@@ -92,11 +96,16 @@ class Runtime:
         )
 
     @cached_property
-    def keys(self) -> KeyRing:
-        """The credentials this process accepts."""
+    def gate(self) -> Gate:
+        """Who may come in: the credentials this process accepts, and how often."""
+        return Gate(self.settings.server, Credentials(self.settings.auth, self.key_ring))
+
+    @cached_property
+    def key_ring(self) -> KeyRing:
+        """The operator's own key and those in the database."""
         key = self.settings.server.admin_key
         admin = Principal("admin", frozenset({Role.ADMIN}), client_id="admin", credential="admin key")
-        return KeyRing({key.get_secret_value(): admin} if key else {})
+        return KeyRing({key.get_secret_value(): admin} if key else {}, self.api_keys)
 
     def desk(self, queues: Sequence[str]) -> Desk:
         """Where messages of these queues become claims."""

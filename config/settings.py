@@ -211,8 +211,41 @@ class ApprovalSettings(BaseSettings):
     allow_self: bool = Field(False, alias="APPROVAL_ALLOW_SELF")
 
 
+class AuthSettings(BaseSettings):
+    """Which credentials are accepted beside API keys. Without a tenant no token is."""
+
+    model_config = _BASE
+
+    tenant: str | None = Field(None, alias="ENTRA_TENANT_ID", pattern="^[0-9A-Za-z.-]+$")
+    audience: str | None = Field(None, alias="ENTRA_AUDIENCE")
+    authority: str = Field("https://login.microsoftonline.com", alias="ENTRA_AUTHORITY", pattern="^https?://[^/?#@]+$")
+    clock_skew: float = Field(60.0, alias="ENTRA_CLOCK_SKEW_SECONDS", ge=0, le=300)
+    easy_auth: bool = Field(False, alias="EASY_AUTH_TRUSTED")
+
+    @model_validator(mode="after")
+    def _complete(self) -> AuthSettings:
+        if self.tenant and not self.audiences:
+            raise ValueError("ENTRA_TENANT_ID is set but ENTRA_AUDIENCE is not: say which tokens are meant for us.")
+        return self
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """What a token's `aud` may be: the application id, or its URI."""
+        return tuple(part for part in (self.audience or "").replace(",", " ").split() if part)
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """What a token's `iss` may be; Entra ID's older tokens name another."""
+        return (f"{self.authority}/{self.tenant}/v2.0", f"https://sts.windows.net/{self.tenant}/")
+
+    @property
+    def keys_url(self) -> str:
+        """Where the tenant's signing keys are."""
+        return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
+
+
 class ServerSettings(BaseSettings):
-    """The HTTP side: address, public URL and the operator's key."""
+    """The HTTP side: address, public URL, the operator's key, and limits."""
 
     model_config = _BASE
 
@@ -221,6 +254,13 @@ class ServerSettings(BaseSettings):
     public_url: str | None = Field(None, alias="ETL_APP_URL")
     admin_key: SecretStr | None = Field(None, alias="GEOMACHINE_KEY")
     max_body_mb: int = Field(10, alias="HTTP_MAX_BODY_MB", ge=1)
+    max_json_depth: int = Field(32, alias="HTTP_MAX_JSON_DEPTH", ge=4, le=200)
+    rate: float = Field(50.0, alias="RATE_LIMIT_PER_SECOND", ge=0)
+    burst: int = Field(500, alias="RATE_LIMIT_BURST", ge=1)
+    public_rate: float = Field(50.0, alias="RATE_LIMIT_PUBLIC_PER_SECOND", ge=0)
+    public_burst: int = Field(1000, alias="RATE_LIMIT_PUBLIC_BURST", ge=1)
+    proxies: int = Field(0, alias="HTTP_TRUSTED_PROXIES", ge=0, le=10)
+    cors_origins: str = Field("", alias="HTTP_CORS_ORIGINS")
 
 
 class ClientSettings(BaseSettings):
@@ -245,9 +285,15 @@ class Settings:
     platform: PlatformSettings
     approvals: ApprovalSettings
     server: ServerSettings
+    auth: AuthSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
+        if not self.app.development and not self.auth.authority.startswith("https://"):
+            raise ConfigurationError(
+                "ENTRA_AUTHORITY is not an https address: signing keys read over http could be anybody's.",
+                hint="Leave it out for Entra ID's own, or set ENVIRONMENT=dev on a developer's machine.",
+            )
         bus = self.service_bus
         if bus.emulator and not self.app.development:
             raise ConfigurationError(
@@ -275,6 +321,7 @@ def load() -> Settings:
             platform=PlatformSettings(),
             approvals=ApprovalSettings(),
             server=ServerSettings(),
+            auth=AuthSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

@@ -10,6 +10,7 @@ GeomachineError
 │   │   └── RevocationFailed      REVOCATION_FAILED
 │   ├── Unauthenticated           UNAUTHENTICATED
 │   ├── Forbidden                 FORBIDDEN
+│   ├── RateLimited               RATE_LIMITED
 │   └── PayloadTooLarge           PAYLOAD_TOO_LARGE
 ├── DataError                     the dataset itself; trying again cannot help
 │   ├── SourceNotFound            SOURCE_NOT_FOUND
@@ -31,7 +32,8 @@ GeomachineError
 │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
 │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
 │   ├── QueueUnavailable          QUEUE_UNAVAILABLE
-│   └── TargetChanged             TARGET_CHANGED
+│   ├── TargetChanged             TARGET_CHANGED
+│   └── IdentityUnavailable       IDENTITY_UNAVAILABLE
 ├── ResourceError                 a bigger worker may succeed
 │   ├── OutOfMemory               OUT_OF_MEMORY
 │   ├── TaskTimeout               TASK_TIMEOUT
@@ -137,6 +139,18 @@ class Forbidden(RequestError):
     """The credential does not carry the role this needs."""
 
     code = "FORBIDDEN"
+
+
+class RateLimited(RequestError):
+    """The caller sends more requests than it may; `retry_after` is in seconds."""
+
+    code = "RATE_LIMITED"
+    kind = ErrorKind.TRANSIENT
+    fixed_by = FixedBy.RETRY
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class PayloadTooLarge(RequestError):
@@ -272,6 +286,12 @@ class TargetChanged(TransientError):
     """The table was changed by somebody else while new rows for it were made."""
 
     code = "TARGET_CHANGED"
+
+
+class IdentityUnavailable(TransientError):
+    """The identity provider did not answer, so a token cannot be checked."""
+
+    code = "IDENTITY_UNAVAILABLE"
 
 
 class ResourceError(GeomachineError):

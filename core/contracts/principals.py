@@ -31,6 +31,7 @@ class Principal:
     credential: str = "none"
     address: str | None = None
     request_id: str | None = None
+    limited: bool = False  #: counted against the rate limit; the operator's own key is not
 
     def may(self, *roles: Role) -> bool:
         """True for an admin and for any of the roles."""

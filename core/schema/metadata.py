@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.types import TypeEngine
 
 from core.errors import ContractViolation
+from core.models.access import ApiKey
 from core.models.approvals import ApprovalChange, ApprovalItem, ApprovalVote, DatasetApproval
 from core.models.audit import AuditEntry
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
@@ -47,6 +48,7 @@ RECORDS: tuple[type[Record], ...] = (
     ApprovalChange,
     ApprovalPolicy,
     AuditEntry,
+    ApiKey,
     CogMetadata,
     RasterRenderConfig,
     GeoTableCatalog,

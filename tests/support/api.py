@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -21,12 +22,12 @@ from core.machine.retries import RetryPolicy
 from core.machine.store import Claimed, Finished
 from core.models.access import Role
 from core.models.events import JobEvent
+from infrastructure.auth.keys import KeyRing
 from infrastructure.postgres.job_store import PostgresJobStore
 from jobs.registry import JOBS
 from services.registry import HANDLERS
 from tests.support import probe
 from triggers.http.app import create_app
-from triggers.http.auth import KeyRing
 
 CALLERS = {
     "ann": frozenset({Role.PARTNER}),
@@ -46,13 +47,13 @@ class ProbedRuntime(Runtime):
         super().__init__(settings)
         self.machine = self.worker("tester")
 
-    @property
-    def keys(self) -> KeyRing:  # type: ignore[override]
+    @cached_property
+    def key_ring(self) -> KeyRing:
         def caller(name: str) -> Principal:
             kind = PrincipalKind.PERSON if name in PEOPLE else PrincipalKind.SERVICE
             return Principal(name, CALLERS[name], client_id=name, kind=kind, credential=f"key {name}")
 
-        return KeyRing({name: caller(name) for name in CALLERS})
+        return KeyRing({name: caller(name) for name in CALLERS}, self.api_keys)
 
     def worker(self, name: str, *, lease: float = 60.0, backoff: float = 0.0) -> CoreMachine:
         """Another worker's view of the machine."""

@@ -127,6 +127,14 @@ ROWS: Mapping[str, Mapping[str, object]] = {
     "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
     "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
     "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},
+    "app.api_keys": {
+        "key_id": "ab" * 6,
+        "client_id": "ddh",
+        "name": "ddh",
+        "roles": Jsonb(["partner"]),
+        "digest": "cd" * 32,
+        "created_by": "ada",
+    },
     "app.audit_log": {
         "actor": "ada",
         "client_id": "ada",

@@ -15,15 +15,30 @@ import rasterio
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from rasterio.transform import from_bounds
+from starlette.requests import HTTPConnection
 
+from core.contracts.principals import Principal
 from core.contracts.storage import BlobName
+from core.models.access import Role
 from infrastructure.storage.local import LocalStorage
 from triggers.web import docs
 from triggers.web.mounts import MountSettings, build_mounts
 
 ROLE = {"x-api-key": "reviewer"}
+CALLERS = {
+    "reviewer": Principal("reviewer", frozenset({Role.REVIEWER}), "reviewer"),
+    "ddh": Principal("ddh", frozenset({Role.PARTNER}), "ddh"),
+    "other": Principal("other", frozenset({Role.PARTNER}), "other"),
+    "admin": Principal("admin", frozenset({Role.ADMIN}), "admin"),
+}
+PUBLIC = {"platform:access_level": "public", "platform:client": "ddh"}
 CONTAINER = "silver-cogs"
 BOUNDS = (10.0, 45.0, 11.0, 46.0)
+
+
+def identify(request: HTTPConnection) -> Principal | None:
+    """Each caller's name is his key."""
+    return CALLERS.get(request.headers.get("x-api-key", ""))
 
 
 @dataclass
@@ -62,7 +77,7 @@ class Catalogue:
             "geometry": {"type": "Polygon", "coordinates": [ring]},
             "links": [],
             "assets": assets or {},
-            "properties": {"datetime": "2026-01-01T00:00:00Z", "app:published": published, **properties},
+            "properties": {"datetime": "2026-01-01T00:00:00Z", "app:published": published, **PUBLIC, **properties},
         }
         self.run("SELECT upsert_item(%s::jsonb)", json.dumps(body))
 
@@ -109,7 +124,7 @@ class Catalogue:
             item,
         )
 
-    def table(self, name: str, *, published: bool, rows: int = 3) -> None:
+    def table(self, name: str, *, published: bool, rows: int = 3, **properties: object) -> None:
         self.run(
             psycopg.sql.SQL(
                 "CREATE TABLE geo.{} (id bigint PRIMARY KEY, geom geometry(Point, 4326), name text, size integer)"
@@ -127,13 +142,15 @@ class Catalogue:
             rows,
         )
         self.run(
-            "INSERT INTO geo.table_catalog (table_name, title, published, published_at)"
-            " VALUES (%s, %s, %s, CASE WHEN %s THEN now() END)",
+            "INSERT INTO geo.table_catalog (table_name, title, published, published_at, stac_collection_id,"
+            " stac_item_id) VALUES (%s, %s, %s, CASE WHEN %s THEN now() END, 'tables', %s)",
             name,
             f"Table {name}",
             published,
             published,
+            name,
         )
+        self.item("tables", name, published=published, **properties)
 
     def publish_table(self, name: str, published: bool = True) -> None:
         self.run(
@@ -147,7 +164,7 @@ class Catalogue:
 def make_catalogue(db: str, folder: Path) -> Catalogue:
     """Two rasters of one collection and one of a hidden one, two tables; one of each published."""
     made = Catalogue(db, LocalStorage(folder / "store"))
-    for collection in ("relief", "secret"):
+    for collection in ("relief", "secret", "tables"):
         made.collection(collection)
     for collection, item, published in (
         ("relief", "relief-open", True),
@@ -168,7 +185,7 @@ def serving(catalogue: Catalogue, *, raise_errors: bool = True, **changes) -> It
     settings = MountSettings(
         conninfo=catalogue.db,
         storage=catalogue.storage,
-        may_see_all=lambda scope: dict(scope["headers"]).get(b"x-api-key") == b"reviewer",
+        identify=identify,
         **changes,
     )
     mounts = build_mounts(settings)

@@ -39,6 +39,8 @@ def fields() -> dict[str, object]:
 def shown(default: object) -> str:
     if default is None:
         return "-"
+    if default == "":
+        return "empty"
     if isinstance(default, SecretStr):
         raise AssertionError("a secret has a default")
     if isinstance(default, bool):

@@ -121,6 +121,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.approval_votes",
         "app.approval_history",
         "app.approval_policies",
+        "app.api_keys",
         "app.cog_metadata",
         "app.raster_render_configs",
         "app.dataset_refs",

@@ -45,6 +45,10 @@ class Client:
         """POST a JSON object and read one."""
         return self._answer(self._send("POST", path, json=body))
 
+    def delete(self, path: str) -> Json:
+        """DELETE and read a JSON object."""
+        return self._answer(self._send("DELETE", path))
+
     def answers(self, url: str) -> bool:
         """True when an anonymous GET of the link succeeds."""
         try:

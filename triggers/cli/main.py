@@ -13,7 +13,19 @@ from rich.table import Table
 
 from core.errors import GeomachineError
 from core.states import JobStatus
-from triggers.cli import database, dead_letters, demo, following, jobs, local, processes, queues, supervisor, uploads
+from triggers.cli import (
+    database,
+    dead_letters,
+    demo,
+    following,
+    jobs,
+    keys,
+    local,
+    processes,
+    queues,
+    supervisor,
+    uploads,
+)
 from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
@@ -25,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(database.app, name="db")
 app.add_typer(queues.app, name="queues")
+app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Jobs")
 for command in (jobs.jobs, jobs.events, jobs.timeline, jobs.cancel, jobs.retry):
     app.command(rich_help_panel="Jobs")(command)

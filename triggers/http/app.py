@@ -18,6 +18,7 @@ from triggers.http import (
     health,
     history,
     jobs,
+    keys,
     operations,
     platform,
     platform_approvals,
@@ -44,6 +45,7 @@ _MODULES = (
     platform_approvals,
     policies,
     audit,
+    keys,
     health,
     deprecated,
 )

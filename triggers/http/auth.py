@@ -2,60 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from core.contracts.principals import Principal
 from core.errors import Forbidden, Unauthenticated
 from core.models.access import Role
-
-
-class KeyRing:
-    """API keys, kept as SHA-256 only."""
-
-    def __init__(self, keys: Mapping[str, Principal]) -> None:
-        self._keys = {hashlib.sha256(key.encode()).digest(): principal for key, principal in keys.items()}
-
-    def identify(self, key: str | None) -> Principal | None:
-        """The owner of the key, None without one. Raises Unauthenticated for a wrong one."""
-        if not key:
-            return None
-        given = hashlib.sha256(key.encode()).digest()
-        found = [owner for digest, owner in self._keys.items() if hmac.compare_digest(digest, given)]
-        if not found:
-            raise Unauthenticated("The API key is not valid.", hint="`./geomachine key` prints the local admin key.")
-        return found[0]
-
+from triggers.http.gate import Gate
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The API key of a partner, reviewer or admin.")
+_bearer = HTTPBearer(
+    scheme_name="EntraID", bearerFormat="JWT", auto_error=False, description="A token of Entra ID with an app role."
+)
 
 
-def principal(request: Request, key: Annotated[str | None, Depends(_header)]) -> Principal | None:
-    """The caller, or None for the public."""
-    ring: KeyRing = request.app.state.get_runtime().keys
-    found = ring.identify(key)
-    return found and replace(
-        found,
-        address=request.client.host if request.client else None,
-        request_id=getattr(request.state, "request_id", None),
-    )
+def principal(
+    request: Request, _key: Annotated[object, Depends(_header)], _token: Annotated[object, Depends(_bearer)]
+) -> Principal | None:
+    """The caller, or None for the public. The two parameters put the schemes into the API description."""
+    gate: Gate = request.app.state.get_runtime().gate
+    return gate.admit(request)
 
 
-def require(*roles: Role) -> Callable[[Principal | None], Principal]:
-    """A dependency that lets admins and the given roles in."""
+class Requires:
+    """A dependency that lets admins and the given roles in. `roles` is what tests and the API description read."""
 
-    def check(caller: Annotated[Principal | None, Depends(principal)]) -> Principal:
+    def __init__(self, *roles: Role) -> None:
+        self.roles = roles
+
+    def __call__(self, caller: Annotated[Principal | None, Depends(principal)]) -> Principal:
+        """The caller. Raises Unauthenticated or Forbidden."""
         if caller is None:
-            raise Unauthenticated("This needs an API key.", hint="Send it in the X-API-Key header.")
-        if not caller.may(*roles):
-            needed = " or ".join(roles) or "admin"
+            raise Unauthenticated(
+                "This needs a credential.", hint="Send an API key as X-API-Key, or an Entra ID token as bearer token."
+            )
+        if not caller.may(*self.roles):
+            needed = " or ".join(self.roles) or "admin"
             raise Forbidden(f"{caller.name} may not do this.", hint=f"It takes the role {needed}.")
         return caller
 
-    return check
+
+class Anyone:
+    """A dependency that marks a route as open to the public, within the rate limit of its address."""
+
+    def __call__(self, caller: Annotated[Principal | None, Depends(principal)]) -> Principal | None:
+        """The caller, if he said who he is."""
+        return caller
+
+
+def require(*roles: Role) -> Requires:
+    """A dependency that lets admins and the given roles in."""
+    return Requires(*roles)

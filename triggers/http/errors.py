@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.GeomachineError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.PayloadTooLarge: 413,
+    errors.RateLimited: 429,
     errors.DataError: 400,
     errors.SourceNotFound: 404,
     errors.TargetExists: 409,
@@ -60,8 +61,17 @@ def answer(request: Request, known: errors.GeomachineError) -> JSONResponse:
         _log.error("request_failed", code=known.code, error=known.message)
     name = "ValidationError" if known.code == errors.InvalidRequest.code else type(known).__name__
     content = body(request, message=known.message, error_type=name, code=known.code, hint=known.hint)
-    headers = {"WWW-Authenticate": 'ApiKey header="X-API-Key"'} if status == 401 else None
-    return JSONResponse(content, status, headers)
+    return JSONResponse(content, status, _headers(known))
+
+
+def _headers(known: errors.GeomachineError) -> dict[str, str]:
+    match known:
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer, ApiKey header="X-API-Key"'}
+        case errors.RateLimited():
+            return {"Retry-After": str(known.retry_after)}
+        case _:
+            return {}
 
 
 def phrase(problem: Mapping[str, object]) -> str:

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.types import Scope
 
 from composition import Runtime
 from infrastructure.postgres.login import conninfo
@@ -34,13 +32,9 @@ def create_service(runtime: Runtime) -> FastAPI:
 
 
 def _settings(runtime: Runtime) -> MountSettings:
-    def may_see_all(scope: Scope) -> bool:
-        # A wrong key is told as such, here as on every other route.
-        return runtime.keys.identify(Request(scope).headers.get("x-api-key")) is not None
-
     return MountSettings(
         conninfo=conninfo(runtime.settings.database),
-        may_see_all=may_see_all,
+        identify=runtime.gate.admit,  # a wrong credential is told as such, here as on every other route
         storage=runtime.storage,
         public_url=runtime.settings.server.public_url,
     )

@@ -1,4 +1,4 @@
-"""Downloads of the files behind STAC assets: published ones for everyone, the others for those with a role."""
+"""Downloads of the files behind STAC assets, for those who may see an item that has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from core.contracts.storage import BlobName, StoredBlob
 from core.errors import InvalidRequest, SourceNotFound, StorageUnavailable
 from infrastructure.postgres.queries import Queries
-from triggers.web.edge import Edge, sees_all
+from triggers.web.edge import Edge, view_of
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.problems import install
@@ -43,7 +43,7 @@ def mount(settings: MountSettings) -> Mount:
     @app.api_route("/{container}/{path:path}", methods=["GET", "HEAD"], operation_id="downloadAsset")
     async def download(container: str, path: str, request: Request) -> Response:
         name = _blob_name(container, path)
-        if not (sees_all(request) or await _is_published(request, name, settings)):
+        if not await _is_visible(request, name, settings):
             raise _missing(name)
         try:
             blob = await asyncio.to_thread(settings.storage.head, name)
@@ -79,11 +79,15 @@ def _missing(name: BlobName) -> HTTPException:
     return HTTPException(404, f"Asset {name} does not exist.")
 
 
-async def _is_published(request: Request, name: BlobName, settings: MountSettings) -> bool:
+async def _is_visible(request: Request, name: BlobName, settings: MountSettings) -> bool:
+    view = view_of(request)
+    if view.whole:
+        return True
     async with request.app.state.pool.acquire() as connection:
-        if await connection.fetchval(_SQL["blob_of_published_cog"], name.container, name.path):
+        if await connection.fetchval(_SQL["blob_of_visible_cog"], name.container, name.path, *view.parameters):
             return True
-        return bool(await connection.fetchval(_SQL["blob_of_published_asset"], settings.storage.href(name)))
+        href = settings.storage.href(name)
+        return bool(await connection.fetchval(_SQL["blob_of_visible_asset"], href, *view.parameters))
 
 
 def _answer(request: Request, blob: StoredBlob, settings: MountSettings) -> Response:

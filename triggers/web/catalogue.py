@@ -1,4 +1,4 @@
-"""The STAC API over pgSTAC: everything for those with a role, published items for everyone."""
+"""The STAC API over pgSTAC: each caller sees the items he may see, and the collections that hold one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stac_fastapi.pgstac.types.search import PgstacSearch
 from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
 
 from infrastructure.postgres.queries import Queries
-from triggers.web.edge import Edge, site_url, wanted_state
+from triggers.web.edge import Edge, View, site_url, view_of
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.presentation import present
@@ -37,8 +37,18 @@ Json = Mapping[str, object]
 _COMPARISONS = {"eq": "=", "ne": "<>", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
-def _published(state: bool) -> Json:
-    return {"op": "=", "args": [{"property": "app:published"}, state]}
+def _equals(name: str, value: object) -> Json:
+    return {"op": "=", "args": [{"property": name}, value]}
+
+
+def _within(view: View) -> list[Json]:
+    """The view as CQL2 conditions, the same as `app.may_see` in SQL."""
+    parts = [] if view.published is None else [_equals("app:published", view.published)]
+    if not view.everything:
+        public = {"op": "and", "args": [_equals("app:published", True), _equals("platform:access_level", "public")]}
+        own = [_equals("platform:client", view.client_id)] if view.client_id else []
+        parts.append({"op": "or", "args": [public, *own]} if own else public)
+    return parts
 
 
 def _as_filter(query: Mapping[str, Mapping[str, object]]) -> list[Json]:
@@ -65,11 +75,11 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
     landing_page_id: str = attr.ib(default="geomachine", kw_only=True)
 
     async def all_collections(self, request: Request, **kwargs: object):  # type: ignore[no-untyped-def]
-        """Collections with at least one item in the state the caller may see."""
-        ids = None
-        if wanted_state(request):
+        """Collections with at least one item that the caller may see; all of them to who sees everything."""
+        ids, view = None, view_of(request)
+        if not view.whole:
             async with request.app.state.get_connection(request, "r") as connection:
-                ids = [row["id"] for row in await connection.fetch(_SQL["published_collections"])]
+                ids = [row["id"] for row in await connection.fetch(_SQL["visible_collections"], *view.parameters)]
         return await super().all_collections(request=request, visible=ids, **kwargs)
 
     async def get_collection(self, collection_id: str, request: Request, **kwargs: object):  # type: ignore[no-untyped-def]
@@ -79,14 +89,14 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
         return present(collection, site_url(request, self.settings), self.settings)
 
     async def _search_base(self, search_request: PgstacSearch, request: Request):  # type: ignore[no-untyped-def]
-        state = wanted_state(request)
+        view = view_of(request)
         # A caller's conf could switch pgSTAC to a filter language that reads our condition otherwise.
         search_request.conf = {}
-        if state is not None:
+        if conditions := _within(view):
             parts = _as_filter(getattr(search_request, "query", None) or {})
             parts += [given] if (given := search_request.filter_expr) else []
             search_request.query = None
-            search_request.filter_expr = _all_of([*parts, _published(state)])
+            search_request.filter_expr = _all_of([*parts, *conditions])
             search_request.filter_lang = "cql2-json"
             await self._refuse_foreign_token(getattr(search_request, "token", None), request)
         found = await super()._search_base(search_request, request=request)
@@ -95,12 +105,13 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
         return found
 
     async def _refuse_foreign_token(self, token: str | None, request: Request) -> None:
-        # A token names the item to continue from: an unpublished one would tell where its values sort.
-        if not token or not wanted_state(request):
+        # A token names the item to continue from: a hidden one would tell where its values sort.
+        view = view_of(request)
+        if not token or view.whole:
             return
         collection, _, item = token.removeprefix("next:").removeprefix("prev:").partition(":")
         async with request.app.state.get_connection(request, "r") as connection:
-            if not await connection.fetchval(_SQL["item_published"], collection, item):
+            if not await connection.fetchval(_SQL["item_visible"], collection, item, *view.parameters):
                 raise InvalidQueryParameter("The token does not belong to this search; start again without it.")
 
     def _clean_search_args(self, base_args, visible=None, **kwargs):  # type: ignore[no-untyped-def]
@@ -117,10 +128,11 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
 
 async def refuse_hidden(collection_id: str, request: Request) -> None:
     """NotFoundError, worded as for a missing collection, unless the caller may see an item of it."""
-    if not wanted_state(request):
+    view = view_of(request)
+    if view.whole:
         return
     async with request.app.state.get_connection(request, "r") as connection:
-        if not await connection.fetchval(_SQL["collection_published"], collection_id):
+        if not await connection.fetchval(_SQL["collection_visible"], collection_id, *view.parameters):
             raise NotFoundError(f"Collection {collection_id} does not exist.")
 
 

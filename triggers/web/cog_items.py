@@ -22,7 +22,7 @@ from titiler.pgstac.reader import SimpleSTACReader
 from core.contracts.storage import ObjectStorage
 from infrastructure.postgres.queries import Queries
 from triggers.web import problems
-from triggers.web.edge import wanted_state
+from triggers.web.edge import view_of
 from triggers.web.renders import DATA, cog_asset, default_parameters
 from triggers.web.scoped_reader import ScopedReader
 
@@ -77,11 +77,10 @@ def gated_item(request: Request) -> dict[str, object]:
 
 async def _visible_item(request: Request, collection: str, identifier: str) -> dict[str, object] | None:
     async with request.app.state.pool.acquire() as connection:
-        item: dict[str, object] | None = await connection.fetchval(_SQL["item"], identifier, collection)
-    properties = item.get("properties") if item else None
-    published = isinstance(properties, dict) and properties.get("app:published") is True
-    state = wanted_state(request)
-    return item if state is None or published is state else None
+        item: dict[str, object] | None = await connection.fetchval(
+            _SQL["item"], identifier, collection, *view_of(request).parameters
+        )
+    return item
 
 
 def _unsaid(item: Mapping[str, object], rest: str, given: Parameters) -> Parameters:

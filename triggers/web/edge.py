@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
+from dataclasses import dataclass
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import HTTPException
@@ -10,29 +12,46 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.contracts.principals import Principal
 from triggers.web import cql, docs, problems
 from triggers.web.mounts import MountSettings
 
-_SEES_ALL = "geomachine.sees_all"
+_CALLER = "geomachine.caller"
 _TILE_SECONDS = 300
 
 
-def sees_all(request: Request) -> bool:
-    """Whether the caller has a role. False where nobody asked, so that a gap shows too little."""
-    return bool(request.scope.get(_SEES_ALL, False))
+@dataclass(frozen=True)
+class View:
+    """What of the catalogue a caller may and wants to see: the last parameters of every statement in serving.sql."""
+
+    everything: bool = False  #: reviewers and admins
+    client_id: str | None = None  #: whose drafts a partner sees
+    published: bool | None = True  #: the state asked for; None for any
+
+    @property
+    def parameters(self) -> tuple[bool, str | None, bool | None]:
+        """In the order of the statements."""
+        return (self.everything, self.client_id, self.published)
+
+    @property
+    def whole(self) -> bool:
+        """True when nothing is hidden, so that nothing needs to be looked up."""
+        return self.everything and self.published is None
 
 
-def wanted_state(request: Request) -> bool | None:
-    """Which `app:published` the caller may and wants to see; None for any."""
-    if not sees_all(request):
-        return True
+def view_of(request: Request) -> View:
+    """The caller's view. That of the public where nobody asked, so that a gap shows too little."""
+    caller = cast("Principal | None", request.scope.get(_CALLER))
+    if caller is None:
+        return View()
     match request.query_params.get("published", "").lower():
         case "true":
-            return True
+            published: bool | None = True
         case "false":
-            return False
+            published = False
         case _:
-            return None
+            published = None
+    return View(caller.sees_everything, caller.client_id, published)
 
 
 def site_url(request: Request, settings: MountSettings) -> str:
@@ -55,8 +74,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         scope = self._addressed(scope)
-        verdict = self._settings.may_see_all(scope)
-        scope[_SEES_ALL] = bool(await verdict) if inspect.isawaitable(verdict) else bool(verdict)
+        # Checking a credential may ask the database or the identity provider.
+        scope[_CALLER] = await asyncio.to_thread(self._settings.identify, Request(scope))
         inner = self._inner(scope)
 
         async def send_marked(message: Message) -> None:
@@ -105,7 +124,7 @@ def _refusal(scope: Scope) -> problems.Problem | None:
 
 def _mark_cacheable(headers: MutableHeaders, status: int, scope: Scope) -> None:
     headers.add_vary_header("X-API-Key, Authorization")
-    if scope[_SEES_ALL]:
+    if scope[_CALLER] is not None:
         headers["cache-control"] = "private, no-store"
     elif status == 200 and _is_tile(headers):
         headers["cache-control"] = f"public, max-age={_TILE_SECONDS}"

@@ -14,7 +14,7 @@ from tipg.settings import DatabaseSettings
 
 from infrastructure.postgres.queries import Queries
 from triggers.web.cql import refuse_foreign
-from triggers.web.edge import wanted_state
+from triggers.web.edge import view_of
 
 _SQL = Queries("serving")
 _SCHEMA = "geo"
@@ -42,8 +42,8 @@ class FeatureTables:
         """The table; HTTPException 404 when the caller may not see it, 400 when it cannot take the caller's filter."""
         table = name.removeprefix(f"{_SCHEMA}.")
         async with self.app.state.pool.acquire() as connection:
-            rows = await connection.fetch(_SQL["feature_table"], table)
-            found = await self._described(connection, [row for row in rows if _visible(row, request)])
+            rows = await connection.fetch(_SQL["feature_table"], table, *view_of(request).parameters)
+            found = await self._described(connection, rows)
         if not found:
             raise HTTPException(404, f"Collection {name} does not exist.")
         for text in request.query_params.getlist("filter"):
@@ -53,8 +53,8 @@ class FeatureTables:
     async def all(self, request: Request) -> list[PgCollection]:
         """The tables the caller may see, by name."""
         async with self.app.state.pool.acquire() as connection:
-            rows = await connection.fetch(_SQL["feature_tables"])
-            return await self._described(connection, [row for row in rows if _visible(row, request)])
+            rows = await connection.fetch(_SQL["feature_tables"], *view_of(request).parameters)
+            return await self._described(connection, rows)
 
     async def _described(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> list[PgCollection]:
         stale = [row for row in rows if self._fresh(row) is None]
@@ -82,8 +82,3 @@ class FeatureTables:
 
 def _mark(row: asyncpg.Record) -> _Mark:
     return _Mark(row["oid"], row["change"], row["updated_at"])
-
-
-def _visible(row: asyncpg.Record, request: Request) -> bool:
-    state = wanted_state(request)
-    return state is None or row["published"] is state

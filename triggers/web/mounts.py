@@ -4,15 +4,17 @@ The libraries behind them are imported when the mounts are built, never with thi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Scope
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp
 
+from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
 
-Visibility = Callable[[Scope], bool | Awaitable[bool]]
+Identify = Callable[[HTTPConnection], Principal | None]
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,11 @@ class MountSettings:
     """What the mounted APIs may know. Nothing else is read: no environment, no `.env`.
 
     `conninfo` is what libpq takes, or a callable where the password is a token that expires.
-    `may_see_all` says whether the request's credential carries a role; without one only published data shows.
+    `identify` says who calls, None for the public; it may block, and raises for a credential that is wrong.
     """
 
     conninfo: str | Callable[[], str]
-    may_see_all: Visibility
+    identify: Identify
     storage: ObjectStorage
     prefix: str = "/api"
     public_url: str | None = None  #: scheme, host and path that links start with; None takes the request's own

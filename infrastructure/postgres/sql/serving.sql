@@ -1,65 +1,75 @@
 -- name: item
--- One hydrated item of a collection, whatever its state.
+-- One hydrated item of a collection, if the caller may see it.
 SELECT pgstac.get_item($1::text, $2::text)
-
--- name: item_published
--- Whether the item exists and is published.
-SELECT EXISTS (
+WHERE EXISTS (
     SELECT FROM pgstac.items
-    WHERE collection = $1::text AND id = $2::text
-      AND content -> 'properties' -> 'app:published' = 'true'::jsonb
+    WHERE id = $1::text AND collection = $2::text AND app.may_see(content -> 'properties', $3::boolean, $4::text, $5::boolean)
 )
 
--- name: collection_published
--- Whether the collection exists and holds a published item.
+-- name: item_visible
+-- Whether the item exists and the caller may see it.
 SELECT EXISTS (
     SELECT FROM pgstac.items
-    WHERE collection = $1::text
-      AND content -> 'properties' -> 'app:published' = 'true'::jsonb
+    WHERE collection = $1::text AND id = $2::text AND app.may_see(content -> 'properties', $3::boolean, $4::text, $5::boolean)
 )
 
--- name: published_collections
--- The collections that hold a published item.
+-- name: collection_visible
+-- Whether the collection exists and holds an item that the caller may see.
+SELECT EXISTS (
+    SELECT FROM pgstac.items
+    WHERE collection = $1::text AND app.may_see(content -> 'properties', $2::boolean, $3::text, $4::boolean)
+)
+
+-- name: visible_collections
+-- The collections that hold an item that the caller may see.
 SELECT c.id
 FROM pgstac.collections AS c
 WHERE EXISTS (
     SELECT FROM pgstac.items AS i
-    WHERE i.collection = c.id
-      AND i.content -> 'properties' -> 'app:published' = 'true'::jsonb
+    WHERE i.collection = c.id AND app.may_see(i.content -> 'properties', $1::boolean, $2::text, $3::boolean)
 )
 ORDER BY c.id
 
 -- name: feature_table
--- One catalogued table with the marks by which a cached description is recognised as stale.
-SELECT t.table_name, t.title, t.description, t.published, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
+-- One catalogued table that the caller may see, with the marks by which a cached description is recognised as stale. Whose it
+-- is and whom it is for says its STAC item.
+SELECT t.table_name, t.title, t.description, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
 FROM geo.table_catalog AS t
 JOIN pg_catalog.pg_class AS c
   ON c.relname = t.table_name AND c.relnamespace = 'geo'::regnamespace
+LEFT JOIN pgstac.items AS i ON i.collection = t.stac_collection_id AND i.id = t.stac_item_id
 WHERE t.schema_name = 'geo' AND t.table_name = $1::text
+  AND app.may_see(
+      coalesce(i.content -> 'properties', '{}') || jsonb_build_object('app:published', t.published),
+      $2::boolean, $3::text, $4::boolean)
 
 -- name: feature_tables
--- All catalogued tables, as feature_table has them.
-SELECT t.table_name, t.title, t.description, t.published, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
+-- All catalogued tables that the caller may see, as feature_table has them.
+SELECT t.table_name, t.title, t.description, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
 FROM geo.table_catalog AS t
 JOIN pg_catalog.pg_class AS c
   ON c.relname = t.table_name AND c.relnamespace = 'geo'::regnamespace
+LEFT JOIN pgstac.items AS i ON i.collection = t.stac_collection_id AND i.id = t.stac_item_id
 WHERE t.schema_name = 'geo'
+  AND app.may_see(
+      coalesce(i.content -> 'properties', '{}') || jsonb_build_object('app:published', t.published),
+      $1::boolean, $2::text, $3::boolean)
 ORDER BY t.table_name
 
--- name: blob_of_published_cog
--- Whether the blob is the COG of a published item; container and path are a unique key.
+-- name: blob_of_visible_cog
+-- Whether the blob is the COG of an item that the caller may see; container and path are a unique key.
 SELECT EXISTS (
     SELECT FROM app.cog_metadata AS m
     JOIN pgstac.items AS i ON i.collection = m.stac_collection_id AND i.id = m.stac_item_id
     WHERE m.container = $1::text AND m.blob_path = $2::text
-      AND i.content -> 'properties' -> 'app:published' = 'true'::jsonb
+      AND app.may_see(i.content -> 'properties', $3::boolean, $4::text, $5::boolean)
 )
 
--- name: blob_of_published_asset
--- Whether a published item has an asset at this href; reads the published items until it finds one.
+-- name: blob_of_visible_asset
+-- Whether an item that the caller may see has an asset at this href; reads such items until it finds one.
 SELECT EXISTS (
     SELECT FROM pgstac.items AS i
-    WHERE i.content -> 'properties' -> 'app:published' = 'true'::jsonb
+    WHERE app.may_see(i.content -> 'properties', $2::boolean, $3::text, $4::boolean)
       AND i.content @? '$.assets.*.href'
       AND EXISTS (
           SELECT FROM jsonb_each(i.content -> 'assets') AS a
