@@ -37,6 +37,7 @@ from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
+from infrastructure.postgres.plans import PostgresPlans
 from infrastructure.postgres.policies import PostgresPolicies
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.reports import Reports
@@ -44,6 +45,8 @@ from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
+from services.platform.looking import Looker
+from services.platform.planning import Planner
 from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
@@ -94,6 +97,13 @@ class Runtime:
             _limits(settings.platform),
             primary_client=settings.platform.primary_client,
         )
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Dry runs."""
+        scratch, limit = self.settings.app.home / "scratch", self.settings.platform.preview_mb
+        look = Looker(self.machine.registry, self.storage, scratch, limit)
+        return Planner(self.platform, self.machine.registry, self.requests, PostgresPlans(self.pool), look)
 
     @cached_property
     def gate(self) -> Gate:

@@ -200,6 +200,7 @@ class PlatformSettings(BaseSettings):
     collection_file_mb: int = Field(1200, alias="RASTER_ROUTE_LARGE_MB", ge=1)
     collection_files: int = Field(200, alias="RASTER_COLLECTION_MAX_FILES", ge=2, le=1000)
     max_vector_mb: int = Field(2048, alias="VECTOR_MAX_MB", ge=1)
+    preview_mb: int = Field(256, alias="PLATFORM_PREVIEW_MB", ge=0)
     max_raster_pixels: int = Field(4_000_000_000, alias="RASTER_MAX_PIXELS", ge=1)
 
 

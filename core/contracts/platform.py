@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from core.contracts.vector import GeometryOptions, IndexOptions, OnInvalid
 from core.errors import InvalidRequest
@@ -39,10 +49,28 @@ VersionIdentifier = Annotated[
 ]
 
 
-class ProcessingOptions(BaseModel):
-    """How to process the file. Unknown options are refused, so that a typing error is not silently a default."""
+class Spelled(BaseModel):
+    """What is sent by people: a name that is not known is refused with the nearest one, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_names(cls, value: object) -> object:
+        names = set(cls.model_fields)
+        for field in cls.model_fields.values():
+            if isinstance(field.validation_alias, AliasChoices):
+                names |= {str(choice) for choice in field.validation_alias.choices}
+        unknown = [str(name) for name in value if name not in names] if isinstance(value, dict) else []
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], names, n=1)
+            advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(names))}."
+            raise ValueError(f"{unknown[0][:100]!r} is not known here; {advice}")
+        return value
+
+
+class ProcessingOptions(Spelled):
+    """How to process the file."""
 
     overwrite: bool = False
     expected_data_type: DataType | None = None
@@ -71,18 +99,17 @@ class ProcessingOptions(BaseModel):
     temporal_property: str | None = Field(None, max_length=255)
 
 
-class SubmitRequest(BaseModel):
-    """A dataset version and the file that holds it."""
+class SubmitDetails(Spelled):
+    """A file, and how it is to be processed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    dataset_id: Identifier
-    resource_id: Identifier
-    version_id: VersionIdentifier
     operation: Operation = Operation.CREATE
     container_name: str = Field(max_length=100)
-    file_name: Annotated[FileName | Annotated[tuple[FileName, ...], Field(min_length=2)], BeforeValidator(_one_alone)]
-    """Path of the file inside the container; several rasters become one collection."""
+    file_name: Annotated[
+        FileName | Annotated[tuple[FileName, ...], Field(min_length=2)], BeforeValidator(_one_alone)
+    ] = Field(
+        description="Path of the file inside the container; several rasters become one collection.",
+        validation_alias=AliasChoices("file_name", "blob_name"),
+    )
     title: str | None = Field(None, max_length=255, validation_alias=AliasChoices("service_name", "title"))
     access_level: AccessLevel = Field(AccessLevel.OUO, validation_alias=AliasChoices("access_level", "classification"))
     description: str | None = Field(None, max_length=4000)
@@ -101,6 +128,46 @@ class SubmitRequest(BaseModel):
     def files(self) -> tuple[str, ...]:
         """The paths, one or several."""
         return (self.file_name,) if isinstance(self.file_name, str) else self.file_name
+
+
+class SubmitRequest(SubmitDetails):
+    """A dataset version and the file that holds it."""
+
+    dataset_id: Identifier
+    resource_id: Identifier
+    version_id: VersionIdentifier
+
+
+class ValidateRequest(SubmitDetails):
+    """A file to look at; with the three ids of a dataset version, a request to plan."""
+
+    dataset_id: Identifier | None = None
+    resource_id: Identifier | None = None
+    version_id: VersionIdentifier | None = None
+    data_type: DataType | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> ValidateRequest:
+        given = [n for n in ("dataset_id", "resource_id", "version_id") if getattr(self, n) is not None]
+        if len(given) not in (0, 3):
+            raise ValueError(
+                f"{given[0]} is given without the others: give dataset_id, resource_id and version_id, or none"
+            )
+        return self
+
+    @property
+    def named(self) -> bool:
+        """True when it says which dataset version the file is."""
+        return self.dataset_id is not None
+
+    def as_submit(self) -> SubmitRequest:
+        """The request that would be submitted. A file without a dataset gets ids that nothing is written under."""
+        given = self.model_dump(exclude={"data_type"}, exclude_unset=True)
+        options = self.processing_options
+        if self.data_type is not None and options.expected_data_type is None:
+            given["processing_options"] = options.model_copy(update={"expected_data_type": self.data_type})
+        unnamed = {} if self.named else {"dataset_id": "unnamed", "resource_id": "unnamed", "version_id": "unnamed"}
+        return SubmitRequest(**{**given, **unnamed})
 
 
 class AddToCollection(SubmitRequest):

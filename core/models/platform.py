@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from core.models.record import ByteCount, JobId, Json, NonNegative, Record, Stamped
-from core.schema.table import Index, Table
+from core.models.record import ByteCount, Created, JobId, Json, NonNegative, Record, Stamped
+from core.schema.table import Check, Index, Table
 
 
 class DataType(StrEnum):
@@ -64,3 +64,22 @@ class ApiRequest(Record):
     retry_count: NonNegative = 0
     created_at: Stamped = None
     updated_at: Stamped = None
+
+
+class SubmitPlan(Record):
+    """A dry run that was kept, so that exactly it can be submitted. `sources` are the files as they were."""
+
+    __table__: ClassVar[Table] = Table(
+        name="submit_plans",
+        primary_key=("plan_id",),
+        indexes=(Index(("expires_at",)),),
+        checks=(Check("expires_later", "expires_at > created_at"),),
+    )
+
+    plan_id: Annotated[str, Field(pattern="^pln-[0-9a-f]{32}$")]
+    request: Json
+    job_id: JobId
+    sources: list[Json]
+    submitted_by: str
+    created_at: Created
+    expires_at: AwareDatetime

@@ -26,7 +26,7 @@ from core.models.events import JobEvent
 from core.models.janitor import JanitorRun
 from core.models.jobs import JobRecord, QueueEntry, StageRecord, TaskRecord
 from core.models.outbox import OutboxMessage
-from core.models.platform import ApiRequest
+from core.models.platform import ApiRequest, SubmitPlan
 from core.models.policies import ApprovalPolicy
 from core.models.record import Record
 from core.schema.columns import FieldColumn, enum_name, field_column
@@ -42,6 +42,7 @@ RECORDS: tuple[type[Record], ...] = (
     DeadLetter,
     JanitorRun,
     ApiRequest,
+    SubmitPlan,
     DatasetApproval,
     ApprovalItem,
     ApprovalVote,

@@ -58,11 +58,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request that can be accepted: its source as it is now, and the job it would make."""
+    """A request that can be accepted: its files as they are now, and the job it would make."""
 
     request: SubmitRequest
     request_id: str
     client_id: str
+    blobs: Sequence[StoredBlob]
     source: Source
     planned: PlannedJob
     job: NewJob
@@ -106,7 +107,7 @@ class PlatformService:
         job = self._machine.prepare(
             planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
         )
-        return Prepared(request, request_id, client_id, _source(blobs), planned, job)
+        return Prepared(request, request_id, client_id, blobs, _source(blobs), planned, job)
 
     def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
         """Write request and job, unless the request is known."""

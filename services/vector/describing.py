@@ -21,6 +21,7 @@ from core.contracts.vector import (
     UploadedVector,
 )
 from core.models.catalog import EtlStatus, GeoTableCatalog, VectorEtlTracking
+from services.stac.names import table_item_id
 from services.stac.properties import CREATED_BY
 from services.vector.metadata import PROJECTION_EXTENSION, TABLE_EXTENSION, VectorMetadata
 from services.vector.reference_systems import Bounds
@@ -56,7 +57,7 @@ class LoadedTable:
         if self.live is not None and self.live.catalog is not None and self.live.catalog.stac_item_id:
             return self.live.catalog.stac_item_id
         chosen = self.parameters.item_id if self.alone else None
-        return chosen or f"postgis-{self.plan.schema_name}-{self.plan.name}"
+        return chosen or table_item_id(self.plan.schema_name, self.plan.name)
 
     @property
     def temporal(self) -> tuple[datetime, datetime] | None:

@@ -21,6 +21,7 @@ TABLE = {
     "POST /api/platform/raster/add-to-collection": PARTNER,
     "GET /api/platform/status": PARTNER,
     "GET /api/platform/status/{id}": PARTNER,
+    "POST /api/platform/validate": PARTNER,
     "GET /api/platform/failures": PARTNER,
     "GET /api/platform/health": MEMBER,
     "GET /api/platform/jobs/{job_id}/status": PARTNER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
@@ -113,6 +114,14 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "source_container": "bronze-rasters",
         "source_path": "a.tif",
         "request": Jsonb({}),
+    },
+    "app.submit_plans": {
+        "plan_id": "pln-" + "ab" * 16,
+        "request": Jsonb({}),
+        "job_id": JOB_ID,
+        "sources": Jsonb([]),
+        "submitted_by": "ddh",
+        "expires_at": datetime(2999, 1, 1, tzinfo=UTC),
     },
     "app.dataset_approvals": {
         "approval_id": "apr-" + "ef" * 16,

@@ -115,6 +115,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.dead_letters",
         "app.janitor_runs",
         "app.api_requests",
+        "app.submit_plans",
         "app.dataset_approvals",
         "app.audit_log",
         "app.approval_items",

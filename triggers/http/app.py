@@ -20,6 +20,7 @@ from triggers.http import (
     jobs,
     keys,
     operations,
+    plans,
     platform,
     platform_approvals,
     policies,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from composition import Runtime
 
 _MODULES = (
+    plans,
     platform,
     reports,
     jobs,

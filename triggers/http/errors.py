@@ -80,7 +80,9 @@ def phrase(problem: Mapping[str, object]) -> str:
     if problem["type"] == "json_invalid":
         reason = cast("Mapping[str, str]", problem["ctx"])["error"]
         return f"The body is not valid JSON: {reason} at character {place[-1]}"
-    return f"{'.'.join(str(part) for part in place[1:]) or place[0]}: {problem['msg']}"
+    # A part in angle brackets is the tag of a union's member, not a field.
+    fields = [str(part) for part in place[1:] if not str(part).startswith("<")]
+    return f"{'.'.join(fields) or place[0]}: {problem['msg']}"
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from composition import Runtime
 from core.contracts.platform import AddToCollection, SubmitRequest
-from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest
 from core.errors import NotFound
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
-from triggers.http import views
+from services.platform.submit import Accepted
+from triggers.http import plans, views
 from triggers.http.access import BaseUrl, TheRuntime
 from triggers.http.paging import Word
 from triggers.http.scope import Partner, standing
@@ -37,12 +36,45 @@ class SubmitAnswer(BaseModel):
     job_status_url: str
 
 
-@router.post("/submit", status_code=202, responses={200: {"model": SubmitAnswer}})
+class PlanReference(BaseModel):
+    """A dry run's plan, to be submitted as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    plan_id: str = Field(pattern="^pln-[0-9a-f]{32}$")
+
+
+def _kind(body: object) -> str:
+    named = "plan_id" in body if isinstance(body, dict) else isinstance(body, PlanReference)
+    return "<plan>" if named else "<request>"
+
+
+Submission = Annotated[
+    Annotated[SubmitRequest, Tag("<request>")] | Annotated[PlanReference, Tag("<plan>")], Discriminator(_kind)
+]
+
+
+@router.post(
+    "/submit", status_code=202, responses={200: {"model": SubmitAnswer | plans.PlanAnswer}}, response_model=None
+)
 def submit(
-    request: SubmitRequest, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
-) -> SubmitAnswer:
-    """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request."""
-    return _submitted(request, runtime, base, caller, response)
+    request: Submission,
+    runtime: TheRuntime,
+    base: BaseUrl,
+    caller: Partner,
+    response: Response,
+    dry_run: bool = False,
+) -> SubmitAnswer | plans.PlanAnswer:
+    """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request.
+
+    With `dry_run` nothing is processed: 200 and the plan. `{"plan_id": ...}` submits exactly what a plan says.
+    """
+    if isinstance(request, PlanReference):
+        return _answer(runtime.planner.submit(request.plan_id, caller), base, response)
+    if dry_run:
+        response.status_code = 200
+        return plans.answer(runtime.planner.plan(request, caller, base_url=base), named=True, now=runtime.jobs.now())
+    return _answer(runtime.platform.submit(request, caller), base, response)
 
 
 @router.post("/raster/add-to-collection", status_code=202, responses={200: {"model": SubmitAnswer}})
@@ -50,13 +82,10 @@ def add_to_collection(
     request: AddToCollection, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
 ) -> SubmitAnswer:
     """Process a raster into a collection that exists; 404 for one that does not."""
-    return _submitted(request.as_submit(), runtime, base, caller, response)
+    return _answer(runtime.platform.submit(request.as_submit(), caller), base, response)
 
 
-def _submitted(
-    request: SubmitRequest, runtime: Runtime, base: str, caller: Principal, response: Response
-) -> SubmitAnswer:
-    accepted = runtime.platform.submit(request, caller)
+def _answer(accepted: Accepted, base: str, response: Response) -> SubmitAnswer:
     if not accepted.created:
         response.status_code = 200
     return SubmitAnswer(

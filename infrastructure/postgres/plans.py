@@ -1,0 +1,82 @@
+"""Dry runs that were kept, and what they would meet."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from psycopg.rows import class_row, dict_row
+from pydantic import JsonValue, TypeAdapter
+
+from core.contracts.plans import Collision, Obstacle, PlannedSource, StoredPlan, Timing
+from infrastructure.postgres.pool import Pool, connection, transaction
+from infrastructure.postgres.queries import Queries
+
+_SQL = Queries("plans")
+_SOURCES = TypeAdapter(tuple[PlannedSource, ...])
+
+
+class PostgresPlans:
+    """The PlanStore over a pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def save(
+        self,
+        request: dict[str, JsonValue],
+        job_id: str,
+        sources: Sequence[PlannedSource],
+        *,
+        by: str,
+        keep: timedelta,
+    ) -> StoredPlan:
+        """Keep a plan for some time; expired ones are dropped."""
+        values = {
+            "plan_id": f"pln-{secrets.token_hex(16)}",
+            "request": json.dumps(request),
+            "job_id": job_id,
+            "sources": _SOURCES.dump_json(tuple(sources)).decode(),
+            "submitted_by": by,
+            "keep": keep,
+        }
+        with transaction(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(_SQL["drop_expired"])
+            row = cursor.execute(_SQL["save_plan"], values).fetchone()
+        assert row is not None  # an INSERT that returns its row
+        return _plan(row)
+
+    def plan(self, plan_id: str) -> StoredPlan | None:
+        """The plan of that id, unless it has expired."""
+        with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(_SQL["plan"], {"plan_id": plan_id}).fetchone()
+        return _plan(row) if row else None
+
+    def timing(self, job_type: str) -> Timing:
+        """How long the last jobs of a type took."""
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(Timing)) as cursor:
+            found = cursor.execute(_SQL["timing"], {"job_type": job_type}).fetchone()
+        assert found is not None  # an aggregate has a row
+        return found
+
+    def catalogued(self, tables: Sequence[str], items: Sequence[tuple[str, str]]) -> list[Collision]:
+        """Which of these tables and items there are."""
+        wanted = {"collections": [c for c, _ in items], "items": [i for _, i in items], "tables": list(tables)}
+        with connection(self._pool) as conn:
+            found_tables = conn.execute(_SQL["catalogued_tables"], wanted).fetchall()
+            found_items = conn.execute(_SQL["catalogued_items"], wanted).fetchall()
+        return [
+            *(_collision(Obstacle.TABLE, f"geo.{name}", shown) for name, shown in found_tables),
+            *(_collision(Obstacle.STAC_ITEM, f"{collection}/{item}", shown) for collection, item, shown in found_items),
+        ]
+
+
+def _collision(kind: Obstacle, name: str, published: bool) -> Collision:
+    state = "published" if published else "not published"
+    return Collision(kind=kind, name=name, message=f"{name} exists and is {state}.", blocks=False)
+
+
+def _plan(row: Mapping[str, object]) -> StoredPlan:
+    return StoredPlan(**{**row, "sources": _SOURCES.validate_python(row["sources"])})  # type: ignore[arg-type]  # its columns
