@@ -26,11 +26,13 @@ from core.models.policies import ApprovalPolicy
 from infrastructure import storage
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
+from infrastructure.pgstac.renders import RenderConfigs
 from infrastructure.postgres.api_keys import ApiKeys
 from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
+from infrastructure.postgres.dataset_refs import DatasetRefs
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
@@ -88,6 +90,8 @@ class Runtime:
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
         self.catalog = PostgresCatalog(self.pool)
+        self.renders = RenderConfigs(self.pool)
+        self.dataset_refs = DatasetRefs(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         self.platform = PlatformService(
             self.machine,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from core.contracts.colormaps import COLORMAPS
 from core.contracts.tasks import Contract
 
 Color = tuple[
@@ -42,6 +44,14 @@ class RenderSpec(Contract):
         for low, high in value or ():
             if not low < high:
                 raise ValueError(f"rescale {low:g},{high:g} does not rise")
+        return value
+
+    @field_validator("colormap_name")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in COLORMAPS:
+            near = ", ".join(get_close_matches(value, COLORMAPS, 3)) or "viridis, terrain, gray"
+            raise ValueError(f"{value!r} is no colour map known here; perhaps {near}")
         return value
 
     @model_validator(mode="after")

@@ -30,6 +30,8 @@ class AuditAction(StrEnum):
     APPROVAL_REVOKE = "approval.revoke"  #: a dataset was withdrawn
     APPROVAL_RESUBMIT = "approval.resubmit"  #: a refused dataset waits for a decision again
     POLICY_CHANGE = "policy.change"  #: who has to approve what
+    RENDER_PUT = "render.put"  #: a way of drawing a COG was written
+    RENDER_DELETE = "render.delete"  #: a way of drawing a COG was removed
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

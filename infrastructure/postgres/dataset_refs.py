@@ -16,13 +16,13 @@ _SQL = Queries("dataset_refs")
 
 @dataclass(frozen=True)
 class DatasetQuery:
-    """Which references are asked for; None means any. `owner` is the caller who may see only what he submitted."""
+    """Which references are asked for; None means any."""
 
     dataset_id: str
     resource_id: str | None = None
     version_id: str | None = None
     data_type: str | None = None
-    owner: str | None = None
+    client_id: str | None = None
     limit: int = 100
     offset: int = 0
 

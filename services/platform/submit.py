@@ -21,6 +21,7 @@ from core.states import JobStatus, terminal_job_statuses
 from services.platform import naming
 from services.platform.routing import Routes
 from services.platform.translate import PlannedJob, checked, translate
+from services.raster.folders import whole
 
 _MEGABYTE = 1 << 20
 
@@ -101,7 +102,7 @@ class PlatformService:
         sources = [BlobName(request.container_name, file) for file in request.files]
         data_type = checked(request, sources)
         self._check_collection(request)
-        blobs = [self._storage.head(source) for source in sources]
+        blobs = [whole(self._storage, source) for source in sources]
         self._check_sizes(blobs, data_type)
         planned = translate(request, request_id, blobs, self._limits.routes)
         job = self._machine.prepare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from pydantic import JsonValue
 
@@ -58,9 +59,12 @@ class PlannedJob:
     routing: str  #: why this job type
 
 
-def data_type_of(source: BlobName) -> DataType:
-    """What kind of data a file holds, by its extension."""
+def data_type_of(source: BlobName, expected: DataType | None = None) -> DataType:
+    """What kind of data a file holds, by its extension; an archive's by that before `.zip`, else as expected."""
     extension = source.suffix.lstrip(".")
+    inner = PurePosixPath(source.path).with_suffix("").suffix.lower().lstrip(".")
+    if extension == "zip" and (expected is DataType.RASTER or inner in RASTER_EXTENSIONS):
+        return DataType.RASTER
     if extension in VECTOR_EXTENSIONS:
         return DataType.VECTOR
     if extension in RASTER_EXTENSIONS:
@@ -74,8 +78,9 @@ def data_type_of(source: BlobName) -> DataType:
 
 def checked(request: SubmitRequest, sources: Sequence[BlobName]) -> DataType:
     """What kind of data is submitted. Raises InvalidRequest for options or lists of files that it does not know."""
-    data_type = data_type_of(sources[0])
-    other = next((source for source in sources if data_type_of(source) is not data_type), None)
+    expected = request.processing_options.expected_data_type
+    data_type = data_type_of(sources[0], expected)
+    other = next((source for source in sources if data_type_of(source, expected) is not data_type), None)
     if other is not None:
         raise InvalidRequest(f"file_name lists {sources[0].path!r} and {other.path!r}, data of different types.")
     if len(sources) > 1 and data_type is not DataType.RASTER:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
@@ -61,6 +62,11 @@ def place(dataset: DatasetReader, label: str, input_crs: str | None) -> Placemen
     points, points_crs = dataset.gcps
     identity = dataset.transform.is_identity
     own = dataset.crs or (points_crs if points and identity else None)
+    if identity and not points and dataset.rpcs is not None:
+        raise InvalidRaster(
+            f"{label} is tied to the ground by a camera model (RPC) only, which takes a height model to resolve.",
+            hint="Orthorectify it, for example with gdalwarp -rpc -to RPC_DEM=..., and submit the result.",
+        )
     findings: list[Finding] = []
     if own is not None and not (own.is_geographic or own.is_projected or own.to_wkt().startswith("GEOCCS")):
         findings.append(_set_aside(own, label, asked))
@@ -114,6 +120,11 @@ def _georeference(dataset: DatasetReader, findings: list[Finding]) -> Georeferen
             _info("ROTATED_GRID", "The grid is rotated; it is kept as it is.", "Give target_crs for a north-up grid.")
         )
         return Georeference.ROTATED
+    if dataset.transform.e > 0:
+        findings.append(
+            _info("SOUTH_UP_GRID", "Rows run from south to north; the COG has them from north to south.", None)
+        )
+        return Georeference.SOUTH_UP
     return Georeference.AFFINE
 
 
@@ -129,22 +140,30 @@ def same_crs(one: CRS, other: CRS) -> bool:
     return codes[0] is not None and codes[0] == codes[1]
 
 
+def north_up(dataset: DatasetReader) -> Affine:
+    """The transform of a rectilinear grid with its rows from north to south; of any other grid its own."""
+    t: Affine = dataset.transform
+    if not t.is_rectilinear or t.e <= 0:
+        return t
+    return Affine(t.a, t.b, t.c, t.d, -t.e, t.f + t.e * dataset.height)
+
+
 def grid(dataset: DatasetReader, crs: CRS, label: str) -> RasterGrid:
-    """The dataset's grid; for control points, that of its rectified picture."""
+    """The dataset's grid, north up; for control points, that of its rectified picture."""
     if dataset.transform.is_identity and dataset.gcps[0]:
         with WarpedVRT(dataset, src_crs=crs, crs=crs) as regular:
             return grid(regular, crs, label)
-    t = dataset.transform
+    t = north_up(dataset)
     transform = (t.a, t.b, t.c, t.d, t.e, t.f)
     outline, bbox = footprint(crs, transform, dataset.width, dataset.height, label)
-    bounds = dataset.bounds
+    left, bottom, right, top = dataset.bounds
     return RasterGrid(
         crs=authority(crs),
         wkt=crs.to_wkt(),
         width=dataset.width,
         height=dataset.height,
         transform=transform,
-        bounds=(bounds.left, bounds.bottom, bounds.right, bounds.top),
+        bounds=(left, min(bottom, top), right, max(bottom, top)),
         bbox=bbox,
         footprint=outline,
     )

@@ -18,6 +18,7 @@ from core.models.datasets import DatasetRef
 from core.models.platform import DataType
 from services.raster.cog import MEDIA_TYPE
 from services.raster.describe import describe
+from services.raster.renders import ASSET_KEYS
 from services.stac.collections import UNKNOWN_LICENSE, CollectionParts, collection_document
 from services.stac.items import ItemParts, item_document
 from services.stac.properties import Provenance, dataset_properties, timestamp
@@ -29,7 +30,6 @@ EXTENSIONS = tuple(
 )
 EO = _EXTENSION.format("eo/v1.1.0")
 SCIENTIFIC = _EXTENSION.format("scientific/v1.0.0")
-_ASSET_KEYS = {OutputTier.VISUALIZATION: "visual", OutputTier.ANALYSIS: "analysis", OutputTier.ARCHIVE: "archive"}
 
 
 class _Numbers(BaseModel):
@@ -216,7 +216,7 @@ class RasterMetadata:
         main = {"cog_url": r.cog_url, "tier": r.tier, "compression": r.compression, "checksum": r.checksum}
         assets = {"data": self._asset({**main, "size_bytes": r.size_bytes, "band_count": r.band_count})}
         for other in r.other_cogs or ():
-            assets[_ASSET_KEYS[OutputTier(str(other["tier"]))]] = self._asset(other)
+            assets[ASSET_KEYS[OutputTier(str(other["tier"]))]] = self._asset(other)
         return assets
 
     def _asset(self, cog: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:

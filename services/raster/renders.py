@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.contracts.raster import RasterBand, RasterInspection, RasterType
+from core.contracts.raster import OutputTier, RasterBand, RasterInspection, RasterType
 from core.contracts.renders import RenderSpec
+from core.errors import InvalidRequest
+from core.models.cogs import CogMetadata
 
 _RGB = ("red", "green", "blue")
+_BAND = re.compile(r"\bb(\d+)\b")
+#: Names of the assets beside `data`.
+ASSET_KEYS = {OutputTier.VISUALIZATION: "visual", OutputTier.ANALYSIS: "analysis", OutputTier.ARCHIVE: "archive"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,27 @@ def rendering(source: RasterInspection) -> Rendering:
         return Rendering(order, None, None)
     rescale = tuple(stretch(band, exact=source.raster_type is RasterType.CATEGORICAL) for band in shown)
     return Rendering(order, rescale, _colormap(source.raster_type) if len(order) == 1 else None)
+
+
+def check_render(spec: RenderSpec, record: CogMetadata) -> None:
+    """Raise InvalidRequest for a render that asks for bands or files that the COG does not have."""
+    wrong = [band for band in spec.bidx or () if band > record.band_count]
+    if wrong:
+        raise InvalidRequest(
+            f"render.bidx asks for band {wrong[0]}, but {record.cog_id} has {record.band_count} "
+            f"band{'s' if record.band_count > 1 else ''}."
+        )
+    numbers = [int(number) for number in _BAND.findall(spec.expression or "")]
+    if any(not 1 <= number <= record.band_count for number in numbers):
+        raise InvalidRequest(
+            f"render.expression uses bands from b{min(numbers)} to b{max(numbers)}; {record.cog_id} has b1 to "
+            f"b{record.band_count}."
+        )
+    assets = {"data", *(str(ASSET_KEYS[OutputTier(str(cog["tier"]))]) for cog in record.other_cogs or ())}
+    if not assets.issuperset(spec.assets):
+        raise InvalidRequest(
+            f"render.assets names {spec.assets[0]!r}; {record.cog_id} has {', '.join(sorted(assets))}."
+        )
 
 
 def band_order(bands: Sequence[RasterBand]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from core.contracts.raster import BandStatistics, CreateCogInput, Georeference, 
 from core.contracts.storage import BlobName
 from core.errors import InvalidRaster
 from services.raster.gdal import reading
-from services.raster.georeference import crs_label, grid, parse_crs, same_crs
+from services.raster.georeference import crs_label, grid, north_up, parse_crs, same_crs
 from services.raster.pixels import Progress, has_internal_mask, scan
 from services.raster.profiles import BLOCK, warp_resampling
 from services.raster.source import Located
@@ -70,7 +70,7 @@ def prepare(located: Located, request: CreateCogInput, workdir: Path) -> Iterato
     source = request.inspection
     crs = CRS.from_wkt(source.grid.wkt)
     target = parse_crs(request.target_crs, "target_crs") if request.target_crs else crs
-    warped = source.georeference is Georeference.GCPS or not same_crs(crs, target)
+    warped = source.georeference in (Georeference.GCPS, Georeference.SOUTH_UP) or not same_crs(crs, target)
     with ExitStack() as stack:
         dataset = stack.enter_context(located.open())
         if source.crs_given:
@@ -162,6 +162,11 @@ def _warped(
         "add_alpha": _needs_alpha(dataset, masked),
         "warp_mem_limit": _WARP_MEMORY_MB,
     }
+    if source.georeference is Georeference.SOUTH_UP and same_crs(crs, target):
+        # Nothing but the order of rows changes, on exactly the source's grid.
+        size = {"width": dataset.width, "height": dataset.height}
+        turned = {"transform": north_up(dataset), "resampling": Resampling.nearest, "add_alpha": masked}
+        options = {**options, **turned, **size}
     with ExitStack() as stack:
         stack.enter_context(reading(source.source, "reproject the raster"))
         view = stack.enter_context(WarpedVRT(dataset, **options))
@@ -170,7 +175,7 @@ def _warped(
             _inside(request.window, view, source.source)
             part = window_transform(_window(request.window), view.transform)
             size = {"width": request.window.width, "height": request.window.height}
-            view = stack.enter_context(WarpedVRT(dataset, **options, transform=part, **size))
+            view = stack.enter_context(WarpedVRT(dataset, **{**options, "transform": part, **size}))
         rasterio.shutil.copy(
             view, warped, driver="GTiff", tiled=True, blockxsize=BLOCK, blockysize=BLOCK, compress="ZSTD",
             zstd_level=1, sparse_ok=True, bigtiff="IF_SAFER", num_threads="ALL_CPUS",

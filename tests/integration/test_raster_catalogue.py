@@ -88,4 +88,4 @@ def test_a_dataset_knows_its_rasters_once_however_often_they_are_processed(conn,
     ]
     assert [k.ref.version_id for k in DatasetRefs(pool).of(DatasetQuery("floods", version_id="v2"))] == ["v2"]
     assert DatasetRefs(pool).of(DatasetQuery("floods", data_type="vector")) == []
-    assert DatasetRefs(pool).of(DatasetQuery("floods", owner="somebody else")) == []
+    assert DatasetRefs(pool).of(DatasetQuery("floods", client_id="somebody else")) == []

@@ -11,6 +11,7 @@ from core.version import VERSION
 from triggers.http import (
     approvals,
     audit,
+    datasets,
     dead_letters,
     deletion,
     deprecated,
@@ -24,6 +25,7 @@ from triggers.http import (
     platform,
     platform_approvals,
     policies,
+    renders,
     reports,
     timeline,
 )
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
 _MODULES = (
     plans,
     platform,
+    renders,
     reports,
     jobs,
     history,
     timeline,
     operations,
     deletion,
+    datasets,
     dead_letters,
     approvals,
     platform_approvals,

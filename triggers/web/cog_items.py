@@ -23,7 +23,7 @@ from core.contracts.storage import ObjectStorage
 from infrastructure.postgres.queries import Queries
 from triggers.web import problems
 from triggers.web.edge import view_of
-from triggers.web.renders import DATA, cog_asset, default_parameters
+from triggers.web.renders import DATA, cog_asset, parameters_of, render_names
 from triggers.web.scoped_reader import ScopedReader
 
 _SQL = Queries("serving")
@@ -33,6 +33,7 @@ _DRAWN = re.compile(r"^(preview|tiles|bbox|feature|[^/]+/tilejson\.json)")
 _SIZE_IN_PATH = re.compile(r"/(\d+)x(\d+)(?:\.|$)")
 _SIZES = frozenset({"max_size", "width", "height", "tilesize", "buffer", "padding"})
 _LARGEST = 4096
+_RENDER = "render"  #: the query parameter that names one of the item's renders
 _PART_SIZE = 1024
 
 Parameters = list[tuple[str, str]]
@@ -65,7 +66,14 @@ class CogGate:
             message = f"Item {match['item']} in collection {match['collection']} does not exist or is no raster."
             await problems.answer(request, problems.Problem(404, message))(scope, receive, send)
             return
-        query = urlencode(given + _unsaid(item, match["rest"], given)).encode()
+        render = next((value for name, value in given if name == _RENDER), None)
+        if render is not None and render not in render_names(item):
+            known = ", ".join(render_names(item)) or "none"
+            problem = problems.Problem(404, f"Item {match['item']} has no render {render[:100]!r}; it has: {known}.")
+            await problems.answer(request, problem)(scope, receive, send)
+            return
+        given = [pair for pair in given if pair[0] != _RENDER]
+        query = urlencode(given + _unsaid(item, match["rest"], given, render)).encode()
         await self._app({**scope, "query_string": query, _ITEM: item}, receive, send)
 
 
@@ -83,9 +91,9 @@ async def _visible_item(request: Request, collection: str, identifier: str) -> d
     return item
 
 
-def _unsaid(item: Mapping[str, object], rest: str, given: Parameters) -> Parameters:
+def _unsaid(item: Mapping[str, object], rest: str, given: Parameters, render: str | None) -> Parameters:
     names = {name for name, _ in given}
-    defaults = default_parameters(item)
+    defaults = parameters_of(item, render)
     if names & {"assets", "expression"}:
         added: Parameters = []
     elif _DRAWN.match(rest) and not names & {"rescale", "colormap", "colormap_name", "color_formula", "algorithm"}:

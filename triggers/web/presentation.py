@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from triggers.web.mounts import MountSettings
-from triggers.web.renders import cog_asset
+from triggers.web.renders import cog_asset, render_names
 
 Json = dict[str, object]
 
 TILES = "WebMercatorQuad"
+_THUMBNAIL = 256
 _OURS = frozenset({"preview", "tilejson", "tiles", "info", "features"})
 _TABLES = ("postgis://", "postgres://", "postgresql://")
 
@@ -21,7 +22,8 @@ def present(thing: Json, site: str, settings: MountSettings) -> Json:
     links = _service_links(thing, site + settings.prefix, table)
     assets = thing.get("assets")
     if isinstance(assets, dict):
-        thing["assets"] = {name: _asset(asset, site, settings, table) for name, asset in assets.items()}
+        shown = {name: _asset(asset, site, settings, table) for name, asset in assets.items()}
+        thing["assets"] = {**shown, **_thumbnail(thing, site + settings.prefix)}
     stored = thing.get("links")
     if links and isinstance(stored, list):
         thing["links"] = [link for link in stored if link.get("rel") not in _OURS] + links
@@ -60,13 +62,30 @@ def _service_links(thing: Json, api: str, table: str | None) -> list[Json]:
         ]
     if cog_asset(thing) is None or not thing.get("collection"):
         return []
-    base = f"{api}/raster/collections/{quote(str(thing['collection']))}/items/{quote(str(thing['id']))}"
+    base = _tile_server(thing, api)
+    named = [name for name in render_names(thing) if name != "default"]
     return [
         _link("preview", f"{base}/preview.png", "image/png", "Preview"),
         _link("tilejson", f"{base}/{TILES}/tilejson.json", "application/json", "Tiles (TileJSON)"),
         _link("tiles", f"{base}/tiles/{TILES}/{{z}}/{{x}}/{{y}}.png", "image/png", "Tiles"),
         _link("info", f"{base}/info", "application/json", "What the tile server knows of the file"),
+        *(
+            _link("tilejson", f"{base}/{TILES}/tilejson.json?render={name}", "application/json", f"Tiles: {name}")
+            for name in named
+        ),
     ]
+
+
+def _tile_server(thing: Json, api: str) -> str:
+    return f"{api}/raster/collections/{quote(str(thing['collection']))}/items/{quote(str(thing['id']))}"
+
+
+def _thumbnail(thing: Json, api: str) -> Json:
+    """A small picture, which the tile server makes by the item's default render."""
+    if cog_asset(thing) is None or not thing.get("collection"):
+        return {}
+    address = f"{_tile_server(thing, api)}/preview.png?max_size={_THUMBNAIL}"
+    return {"thumbnail": {"href": address, "type": "image/png", "title": "Thumbnail", "roles": ["thumbnail"]}}
 
 
 def _link(rel: str, href: str, media_type: str, title: str) -> Json:

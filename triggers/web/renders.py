@@ -19,10 +19,19 @@ def cog_asset(item: Json) -> Json | None:
     return asset if "tiff" in str(asset.get("type", "")) or str(asset.get("href", "")).endswith(".tif") else None
 
 
-def default_parameters(item: Json) -> Parameters:
-    """Query parameters of the tile server: the item's stored render, else what its band statistics suggest."""
+def render_names(item: Json) -> list[str]:
+    """The renders that the item has."""
+    return sorted(_mapping(_mapping(item.get("properties")).get("renders")))
+
+
+def parameters_of(item: Json, name: str | None = None) -> Parameters:
+    """Query parameters of the tile server for the named render, else for the item's default one, else for what its band
+    statistics suggest.
+    """
     properties = _mapping(item.get("properties"))
     renders = _mapping(properties.get("renders"))
+    if name is not None:
+        return _stored(_mapping(renders[name]))
     if renders:
         return _stored(_mapping(renders.get("default") or next(iter(renders.values()))))
     bands = _bands(item, properties)

@@ -13,7 +13,7 @@ ON CONFLICT (stac_collection_id, stac_item_id) DO UPDATE SET
     table_name = excluded.table_name, etl_job_id = excluded.etl_job_id, updated_at = clock_timestamp()
 
 -- name: of_dataset
--- What belongs to a dataset, in order; with an owner, only what he submitted.
+-- What belongs to a dataset, in order; with a client, only what was submitted for it.
 SELECT r.stac_collection_id, r.stac_item_id, r.dataset_id, r.resource_id, r.version_id, r.client_id,
     r.data_type::text AS data_type, r.cog_id, r.table_name, r.etl_job_id, r.created_at, r.updated_at,
     coalesce((
@@ -25,10 +25,6 @@ WHERE r.dataset_id = %(dataset_id)s
     AND (%(resource_id)s::text IS NULL OR r.resource_id = %(resource_id)s)
     AND (%(version_id)s::text IS NULL OR r.version_id = %(version_id)s)
     AND (%(data_type)s::text IS NULL OR r.data_type::text = %(data_type)s)
-    AND (%(owner)s::text IS NULL OR EXISTS (
-        SELECT FROM app.api_requests q
-        WHERE q.dataset_id = r.dataset_id AND q.resource_id = r.resource_id AND q.version_id = r.version_id
-            AND q.submitted_by = %(owner)s
-    ))
+    AND (%(client_id)s::text IS NULL OR r.client_id = %(client_id)s)
 ORDER BY r.resource_id, r.version_id, r.stac_collection_id, r.stac_item_id
 LIMIT %(limit)s OFFSET %(offset)s
