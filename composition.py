@@ -145,6 +145,7 @@ def _limits(platform: PlatformSettings) -> Limits:
     routes = Routes(
         docker_mb=platform.docker_above_mb,
         raster_mb=platform.max_source_mb,
+        tiled_mb=platform.tiled_max_mb,
         worker=platform.worker,
         collection_file_mb=platform.collection_file_mb,
         collection_files=platform.collection_files,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from core.machine.registry import AnyJob
 from jobs import (
     hello_world,
+    process_large_raster_docker,
+    process_large_raster_v2,
     process_raster_collection_v2,
     process_raster_docker,
     process_raster_v2,
@@ -18,6 +20,8 @@ JOBS: Mapping[str, AnyJob] = {
     job.name: job
     for job in (
         hello_world.JOB,
+        process_large_raster_docker.JOB,
+        process_large_raster_v2.JOB,
         process_raster_collection_v2.JOB,
         process_raster_docker.JOB,
         process_raster_v2.JOB,

@@ -8,6 +8,7 @@ from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
 from core.contracts.raster_collection import RASTER_CREATE_STAC_COLLECTION
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
+from core.contracts.raster_tiles import RASTER_PROCESS_LARGE, RASTER_TILING_SCHEME
 from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_PROCESS_COMPLETE, VECTOR_UPLOAD
 from core.machine.registry import AnyTask
 
@@ -18,6 +19,8 @@ HANDLERS: Mapping[AnyTask, str] = {
     RASTER_CREATE_COG: "services.raster.handlers:create_cog",
     RASTER_EXTRACT_STAC: "services.raster.handlers:extract_stac",
     RASTER_CREATE_STAC_COLLECTION: "services.raster.collections:create_collection",
+    RASTER_TILING_SCHEME: "services.raster.tiling:scheme",
+    RASTER_PROCESS_LARGE: "services.raster.tiling:process_large",
     RASTER_PROCESS_COMPLETE: "services.raster.complete:process",
     VECTOR_PREPARE: "services.vector.handlers:prepare",
     VECTOR_UPLOAD: "services.vector.handlers:upload",

@@ -17,6 +17,7 @@ class Routes:
 
     docker_mb: int
     raster_mb: int
+    tiled_mb: int
     worker: bool
     collection_file_mb: int
     collection_files: int
@@ -32,13 +33,24 @@ class Route:
 
 def route_raster(mode: ProcessingMode, label: str, size: int, routes: Routes) -> Route:
     """The job for one file of `size` bytes. Raises PayloadTooLarge, or InvalidRequest without the worker asked for."""
-    if size > routes.raster_mb * _MEGABYTE:
+    if size > routes.tiled_mb * _MEGABYTE:
         raise PayloadTooLarge(
-            f"{label} has {size // _MEGABYTE} MiB; the limit for raster is {routes.raster_mb}.",
-            hint="Split it into tiles, or have RASTER_ROUTE_REJECT_MB raised.",
+            f"{label} has {size // _MEGABYTE} MiB; the limit for raster is {routes.tiled_mb}.",
+            hint="Split it into tiles, or have RASTER_TILED_MAX_MB raised.",
         )
+    if size > routes.raster_mb * _MEGABYTE:
+        return _tiled(mode, size, routes)
     docker, because = _docker(mode, size, routes)
     return Route("process_raster_docker" if docker else "process_raster_v2", because)
+
+
+def _tiled(mode: ProcessingMode, size: int, routes: Routes) -> Route:
+    """Too large for one COG. Each tile is a small task, so they go the parallel way unless the worker is asked for."""
+    because = f"{size / _MEGABYTE:.1f} MiB is more than RASTER_ROUTE_REJECT_MB={routes.raster_mb}: it is cut into tiles"
+    if mode is ProcessingMode.DOCKER:
+        _docker(mode, size, routes)
+        return Route("process_large_raster_docker", f"{because}, by the worker as processing_mode=docker asks.")
+    return Route("process_large_raster_v2", f"{because}, which are converted in parallel.")
 
 
 def route_collection(sizes: Mapping[str, int], routes: Routes) -> Route:

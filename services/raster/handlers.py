@@ -51,7 +51,9 @@ def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:
     findings: list[Finding] = []
     wanted = tiers(params.output_tier)
     with gdal_session(ctx.storage, name):
-        located = locate(ctx.storage, name, ctx.workdir, fetch=True, variable=params.inspection.variable)
+        # A window is read where it lies: fetching the whole for each would read the source once a tile.
+        alone, variable = params.window is None, params.inspection.variable
+        located = locate(ctx.storage, name, ctx.workdir, fetch=alone, variable=variable)
         unchanged(located, params.inspection)
         with prepare(located, params, ctx.workdir) as prepared:
             for number, tier in enumerate(wanted):

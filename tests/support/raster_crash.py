@@ -19,14 +19,18 @@ import config
 from core.contracts.context import ArtifactCheck, TaskContext
 from core.contracts.raster import ProcessRasterParameters
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE, ProcessedRaster
+from core.contracts.raster_tiles import RASTER_PROCESS_LARGE, LargeRasterParameters, ProcessedTiles
 from core.machine.registry import Registry
 from infrastructure import telemetry
 from jobs.registry import JOBS
 from services.raster.complete import process
+from services.raster.tiling import process_large
 from services.registry import HANDLERS
 from triggers.worker import parent
 
-REGISTRY = Registry(JOBS, {**HANDLERS, RASTER_PROCESS_COMPLETE: "tests.support.raster_crash:handle"})
+_HERE = "tests.support.raster_crash"
+_DOOMED = {RASTER_PROCESS_COMPLETE: f"{_HERE}:handle", RASTER_PROCESS_LARGE: f"{_HERE}:handle_large"}
+REGISTRY = Registry(JOBS, {**HANDLERS, **_DOOMED})
 
 
 class Doomed:
@@ -69,6 +73,12 @@ def handle(params: ProcessRasterParameters, ctx: TaskContext) -> ProcessedRaster
     if where == "before commit":
         die(with_parent=everywhere)
     return done
+
+
+def handle_large(params: LargeRasterParameters, ctx: TaskContext) -> ProcessedTiles:
+    """Process, and die after the checkpoint that the raster's title names."""
+    where = (params.title or "") if ctx.attempt == 1 else ""
+    return process_large(params, Doomed(ctx, int(where[-1]), False) if where.startswith("checkpoint") else ctx)
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from core.errors import InvalidRequest, PayloadTooLarge
 from services.platform.routing import Routes, route_collection, route_raster
 
 MIB = 1 << 20
-ROUTES = Routes(docker_mb=2000, raster_mb=8000, worker=True, collection_file_mb=1200, collection_files=3)
+ROUTES = Routes(
+    docker_mb=2000, raster_mb=8000, tiled_mb=30000, worker=True, collection_file_mb=1200, collection_files=3
+)
 ALONE = replace(ROUTES, worker=False)
 
 
@@ -24,6 +26,15 @@ ALONE = replace(ROUTES, worker=False)
         ("auto", 2000 * MIB + 1, ALONE, "process_raster_v2", "there is no worker"),
         ("function", 3000 * MIB, ROUTES, "process_raster_v2", "processing_mode=function was asked for"),
         ("docker", 1, ROUTES, "process_raster_docker", "processing_mode=docker was asked for"),
+        (
+            "auto",
+            8000 * MIB + 1,
+            ROUTES,
+            "process_large_raster_v2",
+            "REJECT_MB=8000: it is cut into tiles",
+        ),
+        ("function", 8000 * MIB + 1, ALONE, "process_large_raster_v2", "converted in parallel"),
+        ("docker", 8000 * MIB + 1, ROUTES, "process_large_raster_docker", "by the worker"),
     ],
 )
 def test_size_and_wish_decide(mode: str, size: int, routes: Routes, job_type: str, because: str) -> None:
@@ -38,8 +49,8 @@ def test_the_worker_cannot_be_asked_for_where_there_is_none() -> None:
 
 
 def test_a_file_above_every_limit_is_refused_by_name() -> None:
-    with pytest.raises(PayloadTooLarge, match=r"bronze-rasters/a\.tif has 8000 MiB; the limit for raster is 8000"):
-        route_raster(ProcessingMode.AUTO, "bronze-rasters/a.tif", 8000 * MIB + 1, ROUTES)
+    with pytest.raises(PayloadTooLarge, match=r"bronze-rasters/a\.tif has 30000 MiB; the limit for raster is 30000"):
+        route_raster(ProcessingMode.AUTO, "bronze-rasters/a.tif", 30000 * MIB + 1, ROUTES)
 
 
 def test_several_files_become_a_collection_whatever_they_weigh_together() -> None:
