@@ -220,7 +220,9 @@ class AuthSettings(BaseSettings):
 
     tenant: str | None = Field(None, alias="ENTRA_TENANT_ID", pattern="^[0-9A-Za-z.-]+$")
     audience: str | None = Field(None, alias="ENTRA_AUDIENCE")
-    authority: str = Field("https://login.microsoftonline.com", alias="ENTRA_AUTHORITY", pattern="^https?://[^/?#@]+$")
+    authority: str = Field(
+        "https://login.microsoftonline.com", alias="ENTRA_AUTHORITY", pattern=r"^https?://[^/?#@\s]+$"
+    )
     clock_skew: float = Field(60.0, alias="ENTRA_CLOCK_SKEW_SECONDS", ge=0, le=300)
     easy_auth: bool = Field(False, alias="EASY_AUTH_TRUSTED")
 
