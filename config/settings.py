@@ -258,13 +258,18 @@ class ServerSettings(BaseSettings):
     public_url: str | None = Field(None, alias="ETL_APP_URL")
     admin_key: SecretStr | None = Field(None, alias="GEOMACHINE_KEY")
     max_body_mb: int = Field(10, alias="HTTP_MAX_BODY_MB", ge=1)
-    max_json_depth: int = Field(32, alias="HTTP_MAX_JSON_DEPTH", ge=4, le=200)
+    max_json_depth: int = Field(64, alias="HTTP_MAX_JSON_DEPTH", ge=4, le=200)
     rate: float = Field(50.0, alias="RATE_LIMIT_PER_SECOND", ge=0)
     burst: int = Field(500, alias="RATE_LIMIT_BURST", ge=1)
     public_rate: float = Field(50.0, alias="RATE_LIMIT_PUBLIC_PER_SECOND", ge=0)
     public_burst: int = Field(1000, alias="RATE_LIMIT_PUBLIC_BURST", ge=1)
     proxies: int = Field(0, alias="HTTP_TRUSTED_PROXIES", ge=0, le=10)
     cors_origins: str = Field("", alias="HTTP_CORS_ORIGINS")
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Whose pages may call us."""
+        return tuple(part.strip().rstrip("/") for part in self.cors_origins.split(",") if part.strip())
 
 
 class ClientSettings(BaseSettings):

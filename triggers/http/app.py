@@ -29,6 +29,7 @@ from triggers.http import (
     reports,
     timeline,
 )
+from triggers.http.cors import Cors
 from triggers.http.middleware import Surroundings
 from triggers.web import docs
 
@@ -72,5 +73,6 @@ def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         app.include_router(module.router)
     app.include_router(docs.router())
     errors.install(app)
-    app.add_middleware(Surroundings, max_body=lambda: get_runtime().settings.server.max_body_mb << 20)
+    app.add_middleware(Surroundings, settings=lambda: get_runtime().settings.server)
+    app.add_middleware(Cors, origins=lambda: get_runtime().settings.server.allowed_origins)
     return app

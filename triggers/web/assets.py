@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 
 from fastapi import FastAPI, HTTPException, Request
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response, StreamingResponse
 
 from core.contracts.storage import BlobName, StoredBlob
@@ -53,10 +52,6 @@ def mount(settings: MountSettings) -> Mount:
             raise HTTPException(503, "The object store does not answer; try again in a moment.") from e
         return _answer(request, blob, settings)
 
-    exposed = ["Accept-Ranges", "Content-Range", "Content-Length", "ETag"]
-    app.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"], expose_headers=exposed
-    )
     install(app)
 
     def lifespan():  # type: ignore[no-untyped-def]

@@ -23,6 +23,7 @@ from stac_fastapi.pgstac.extensions.filter import FiltersClient
 from stac_fastapi.pgstac.models.extensions import Extensions
 from stac_fastapi.pgstac.types.search import PgstacSearch
 from stac_fastapi.types.errors import InvalidQueryParameter, NotFoundError
+from starlette.middleware.cors import CORSMiddleware
 
 from infrastructure.postgres.queries import Queries
 from triggers.web.edge import Edge, View, site_url, view_of
@@ -177,7 +178,9 @@ def mount(settings: MountSettings) -> Mount:
     )
     app: FastAPI = api.app
     # It believes any client's X-Forwarded-Host; the server in front decides whom to believe.
-    app.user_middleware = [m for m in app.user_middleware if m.cls != cast("object", ProxyHeaderMiddleware)]
+    # And whose pages may call is a setting of the whole service.
+    unwanted = (ProxyHeaderMiddleware, CORSMiddleware)
+    app.user_middleware = [m for m in app.user_middleware if not issubclass(cast("type", m.cls), unwanted)]
     app.state.get_connection = get_connection
     install(app, {NotFoundError: 404, InvalidQueryParameter: 400, orjson.JSONDecodeError: 400})
 

@@ -8,7 +8,6 @@ from typing import Annotated, cast
 
 import asyncpg
 from fastapi import Depends, FastAPI, Path, Request
-from starlette.middleware.cors import CORSMiddleware
 from starlette_cramjam.middleware import CompressionMiddleware
 from tipg.collections import Collection, CollectionList, PgCollection
 from tipg.database import connection_factory
@@ -55,7 +54,6 @@ def mount(settings: MountSettings) -> Mount:
         with_tiles_viewer=False,
     )
     app.include_router(endpoints.router)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
     app.add_middleware(CompressionMiddleware, compression_level=6)
     install(app, {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if status < 500})
 

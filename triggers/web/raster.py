@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
-from starlette.middleware.cors import CORSMiddleware
 from titiler.core.errors import DEFAULT_STATUS_CODES
 from titiler.core.factory import ColorMapFactory, MultiBaseTilerFactory, TMSFactory
 
@@ -47,7 +46,6 @@ def mount(settings: MountSettings) -> Mount:
         }
 
     app.add_middleware(CogGate)
-    app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
     install(app, {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if kind is not Exception})
 
     def lifespan():  # type: ignore[no-untyped-def]
