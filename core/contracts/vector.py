@@ -284,6 +284,8 @@ class SourcePlan(Contract):
     member: str | None = None
     layer: str | None = None
     driver: str
+    plain: bool = False  #: GeoJSON that is read without GDAL
+    types: Mapping[str, SqlType] = Field(default_factory=dict)  #: of the attributes, where finding them takes a pass
     geometry_column: str | None = None
     lat_name: str | None = None
     lon_name: str | None = None

@@ -21,7 +21,7 @@ from core.contracts.vector import Delimited, FindingCode, Partition
 from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, whole
+from services.vector.readers import GEOMETRY, Survey, whole
 from services.vector.reference_systems import StatedCrs
 
 _BLOCK = 4 << 20
@@ -62,6 +62,11 @@ class DelimitedReader:
     def sure_type(self) -> str | None:
         """Coordinates make points."""
         return "Point" if self._where.wkt is None else None
+
+    @property
+    def survey(self) -> Survey | None:
+        """None was made."""
+        return None
 
     @property
     def feature_count(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +13,11 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataSourceError
 
-from core.contracts.vector import Partition, SourcePlan, VectorFormat
+from core.contracts.vector import FindingCode, Partition, SourcePlan, VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
 from services.vector import wkb
 from services.vector.findings import Findings, warned
-from services.vector.readers import GEOMETRY, batch_rows, ranges, whole
+from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges, whole
 from services.vector.reference_systems import StatedCrs
 
 _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
@@ -84,6 +85,11 @@ class GdalReader:
         return str(self._info["driver"])
 
     @property
+    def survey(self) -> Survey | None:
+        """None was made."""
+        return None
+
+    @property
     def feature_count(self) -> int:
         """How many features, those without geometry included."""
         return int(self._info["features"])
@@ -107,6 +113,8 @@ class GdalReader:
         self, columns: Sequence[str] | None, findings: Findings, part: Partition | None = None
     ) -> Iterator[pa.RecordBatch]:
         notes = list(self._notes)
+        if columns is None and self.driver in _JSON_DRIVERS and _mentions_nul(self._path):
+            findings.add(FindingCode.NUL_REMOVED, 1, message="Texts are cut at their first NUL character.")
         rows = batch_rows(_size(self._path), self.feature_count)
         first, stop = (0, self.feature_count) if part is None else (part.start, part.stop)
         whole_layer = part is None or stop == self.feature_count
@@ -211,6 +219,11 @@ def reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
     except (DataSourceError, RuntimeError, ValueError, OSError, pa.ArrowException) as e:
         reason = str(e).split("; It might help")[0].replace(str(path), path.name).strip().rstrip(".")
         raise UnreadableSource(f"{shown} cannot be read: {reason}.", hint="Open it in another program to check.") from e
+
+
+def _mentions_nul(path: Path) -> bool:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(rb"\u0000") >= 0
 
 
 def _size(path: Path) -> int:

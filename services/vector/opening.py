@@ -8,12 +8,22 @@ from pathlib import Path
 
 from core.contracts.vector import EXTENSIONS, FindingCode, ProcessVectorParameters, SourcePlan, VectorFormat
 from core.errors import AmbiguousLayer, ColumnsMissing, NoFeatures, UnsupportedFormat
-from services.vector import archives, coordinates, delimited_reader, fetching, gdal_reader, parquet_reader
+from services.vector import (
+    archives,
+    coordinates,
+    delimited_reader,
+    fetching,
+    gdal_reader,
+    geojson_reader,
+    parquet_reader,
+)
 from services.vector import workbook_reader as workbooks
 from services.vector.findings import Findings
+from services.vector.geojson_blocks import NotPlain
 from services.vector.readers import FeatureReader
 
 _UNDECIDED = ""
+_GEOJSON = (VectorFormat.GEOJSON, VectorFormat.GEOJSONSEQ)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,9 @@ def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
     path = fetched if plan.member is None else fetched / plan.member
     shown = shown if plan.member is None else f"{shown}/{plan.member}"
     where = coordinates.CoordinateColumns(plan.lat_name, plan.lon_name, plan.wkt_column)
+    if plan.plain:
+        by_line = plan.format is VectorFormat.GEOJSONSEQ
+        return geojson_reader.reopened(path, by_line=by_line, types=plan.types)
     match plan.format:
         case VectorFormat.CSV:
             assert plan.delimited is not None  # _File._delimited always sets it
@@ -95,6 +108,8 @@ class _File:
 
     def layer(self, wanted: str | None) -> OpenedLayer:
         """The wanted layer, or the only one."""
+        if wanted is None and (plain := self._plain()) is not None:
+            return plain
         match self._plan.format:
             case VectorFormat.CSV:
                 return self._delimited()
@@ -118,11 +133,26 @@ class _File:
                 filled = workbooks.with_coordinates(self._path, self._wanted, self._shown)
                 left_out += [sheet for sheet in present if sheet not in filled]
                 yield from map(self._sheet, filled)
+            case _ if (plain := self._plain()) is not None:
+                yield plain
             case _:
                 present = gdal_reader.layers_of(self._path, self._shown)
                 counts = gdal_reader.filled(self._path, present, self._shown)
                 left_out += [layer for layer in present if layer not in counts]
                 yield from map(self._gdal, counts)
+
+    def _plain(self) -> OpenedLayer | None:
+        """GeoJSON that the fast reader understands."""
+        if self._plan.format not in _GEOJSON:
+            return None
+        by_line = self._plan.format is VectorFormat.GEOJSONSEQ
+        try:
+            reader = geojson_reader.scanned(self._path, by_line=by_line)
+        except NotPlain:
+            return None
+        driver = "GeoJSONSeq" if by_line else "GeoJSON"
+        plan = self._plan.model_copy(update={"plain": True, "driver": driver, "types": reader.types})
+        return OpenedLayer(self._path.stem, plan, reader)
 
     def _gdal(self, layer: str) -> OpenedLayer:
         plan = self._plan.model_copy(update={"layer": layer})

@@ -16,7 +16,7 @@ from core.contracts.vector import Partition, SourcePlan
 from core.errors import UnreadableSource, UnsupportedFormat
 from services.vector import coordinates, wkb
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, batch_rows, whole
+from services.vector.readers import GEOMETRY, Survey, batch_rows, whole
 from services.vector.reference_systems import StatedCrs
 
 _GEOMETRY_NAMES = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom")
@@ -71,6 +71,11 @@ class ParquetReader:
     def sure_type(self) -> str | None:
         """Coordinates make points; the metadata's geometry types are only a claim."""
         return "Point" if self._layout.where is not None and self._layout.where.wkt is None else None
+
+    @property
+    def survey(self) -> Survey | None:
+        """None was made."""
+        return None
 
     @property
     def feature_count(self) -> int:

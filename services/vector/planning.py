@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyproj
-import shapely
 
 from core.contracts.vector import (
     ColumnPlan,
@@ -23,25 +21,10 @@ from services.vector import columns, families, reference_systems, wkb
 from services.vector.families import Family, Kind
 from services.vector.findings import Findings
 from services.vector.opening import OpenedLayer
-from services.vector.readers import FeatureReader
+from services.vector.readers import FeatureReader, Survey, surveyed
 from services.vector.reference_systems import Bounds
 
 _MAX_NAME = 63
-
-
-@dataclass
-class Survey:
-    """What a pass over all geometries found. Counts are by WKB base type."""
-
-    counts: dict[int, int] = field(default_factory=dict)
-    with_z: set[Kind] = field(default_factory=set)
-    with_m: set[Kind] = field(default_factory=set)
-    bounds: Bounds | None = None
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """The kinds that occur, in the order of their tables."""
-        return sorted({k for code in self.counts if (k := families.kind_of(code)) is not None})
 
 
 def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str, partitions: int) -> LayerPlan:
@@ -90,16 +73,11 @@ def _area(crs: str, target: str, bounds: Bounds | None, features: int, findings:
 
 def survey(reader: FeatureReader, *, measure: bool) -> Survey:
     """Count geometry types over all features; with `measure`, their bounds too. Damaged geometries count nowhere."""
+    if reader.survey is not None and not measure:
+        return reader.survey
     found = Survey()
     for geometry in reader.geometries(Findings()):
-        codes, has_z, has_m = wkb.type_codes(geometry)
-        for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
-            found.counts[int(code)] = found.counts.get(int(code), 0) + int(count)
-        for flags, kinds in ((has_z, found.with_z), (has_m, found.with_m)):
-            if flags.any():
-                kinds.update(k for c in np.unique(codes[flags]) if (k := families.kind_of(int(c))) is not None)
-        if measure:
-            found.bounds = _widened(found.bounds, geometry.to_numpy(zero_copy_only=False))
+        surveyed(geometry, found, measure=measure)
     return found
 
 
@@ -151,17 +129,6 @@ def _fitting(name: str, shown: str) -> str:
             hint="Choose a shorter table_name.",
         )
     return name
-
-
-def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:
-    with np.errstate(invalid="ignore"):
-        found = shapely.total_bounds(shapely.from_wkb(raw, on_invalid="ignore"))
-    if np.isnan(found).any():
-        return bounds
-    minx, miny, maxx, maxy = (float(v) for v in found)
-    if bounds is None:
-        return (minx, miny, maxx, maxy)
-    return (min(bounds[0], minx), min(bounds[1], miny), max(bounds[2], maxx), max(bounds[3], maxy))
 
 
 def _require_named_columns(

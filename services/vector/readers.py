@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+import shapely
 
 from core.contracts.vector import Partition
+from services.vector import families, wkb
+from services.vector.families import Kind
 from services.vector.findings import Findings
-from services.vector.reference_systems import StatedCrs
+from services.vector.reference_systems import Bounds, StatedCrs
 
 GEOMETRY = "\x00geometry"  #: the name of the WKB column of a batch; no file can have an attribute of that name
+
+
+@dataclass
+class Survey:
+    """What a pass over all geometries found. Counts are by WKB base type."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+    with_z: set[Kind] = field(default_factory=set)
+    with_m: set[Kind] = field(default_factory=set)
+    bounds: Bounds | None = None
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds that occur, in the order of their tables."""
+        return sorted({k for code in self.counts if (k := families.kind_of(code)) is not None})
+
+
+def surveyed(geometry: pa.Array, found: Survey, *, measure: bool) -> None:
+    """Count another batch; with `measure`, widen the bounds."""
+    codes, has_z, has_m = wkb.type_codes(geometry)
+    for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
+        found.counts[int(code)] = found.counts.get(int(code), 0) + int(count)
+    for flags, kinds in ((has_z, found.with_z), (has_m, found.with_m)):
+        if flags.any():
+            kinds.update(k for c in np.unique(codes[flags]) if (k := families.kind_of(int(c))) is not None)
+    if measure:
+        found.bounds = _widened(found.bounds, geometry.to_numpy(zero_copy_only=False))
+
+
+def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:
+    with np.errstate(invalid="ignore"):
+        found = shapely.total_bounds(shapely.from_wkb(raw, on_invalid="ignore"))
+    if np.isnan(found).any():
+        return bounds
+    minx, miny, maxx, maxy = (float(v) for v in found)
+    if bounds is None:
+        return (minx, miny, maxx, maxy)
+    return (min(bounds[0], minx), min(bounds[1], miny), max(bounds[2], maxx), max(bounds[3], maxy))
 
 
 class FeatureReader(Protocol):
@@ -31,6 +74,11 @@ class FeatureReader(Protocol):
     @property
     def sure_type(self) -> str | None:
         """The geometry type when the format guarantees it for every feature, such as `Polygon Z`; else None."""
+        ...
+
+    @property
+    def survey(self) -> Survey | None:
+        """What a pass over the geometries finds, bounds aside, where one was made already."""
         ...
 
     @property

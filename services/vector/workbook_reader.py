@@ -17,7 +17,7 @@ from core.errors import ColumnsMissing
 from services.vector import coordinates
 from services.vector.findings import Findings
 from services.vector.gdal_reader import reading
-from services.vector.readers import GEOMETRY, whole
+from services.vector.readers import GEOMETRY, Survey, whole
 from services.vector.reference_systems import StatedCrs
 
 _ROWS = 16_384
@@ -59,6 +59,11 @@ class WorkbookReader:
     def sure_type(self) -> str | None:
         """Coordinates make points."""
         return "Point" if self._where.wkt is None else None
+
+    @property
+    def survey(self) -> Survey | None:
+        """None was made."""
+        return None
 
     @property
     def feature_count(self) -> int:

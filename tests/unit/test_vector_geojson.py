@@ -1,0 +1,220 @@
+"""The fast GeoJSON reader gives what GDAL gives, or leaves the file to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import shapely
+
+from core.contracts.vector import SourcePlan, VectorFormat
+from services.vector import columns, geojson_reader
+from services.vector.findings import Findings
+from services.vector.gdal_reader import GdalReader, choose_layer
+from services.vector.geojson_blocks import NotPlain
+from services.vector.values import converted
+
+_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "vector"
+SHARED = sorted([*_DATA.glob("**/*.geojson"), *_DATA.glob("**/*.json"), *_DATA.glob("**/*.geojsonl")])
+
+
+def collection(folder: Path, *features: dict, **members: object) -> Path:
+    path = folder / "f.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", **members, "features": list(features)}))
+    return path
+
+
+def feature(geometry: object = None, **properties: object) -> dict:
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def point(*position: float) -> dict:
+    return {"type": "Point", "coordinates": list(position)}
+
+
+def read(reader, types: dict | None = None) -> tuple[dict[str, list], list[bytes | None]]:
+    """The table's columns and the geometry in GEOS' own bytes, as loading would have them."""
+    planned = columns.planned_columns(reader.attributes, {}, "f")
+    found: dict[str, list] = {c.source_name: [] for c in planned}
+    shapes: list[bytes | None] = []
+    for batch in reader.batches(Findings()):
+        ids = pa.array(range(batch.num_rows)).to_numpy()
+        for i, column in enumerate(planned):
+            values = converted(batch.column(i), column.sql_type, ids, Findings()).to_pylist()
+            if column.sql_type.value == "jsonb":
+                values = [None if v is None else json.loads(v) for v in values]
+            found[column.source_name] += values
+        shapes += batch.column(batch.num_columns - 1).to_pylist()
+    if types is not None:
+        types.update({c.source_name: c.sql_type.value for c in planned})
+    return found, shapes
+
+
+def both(path: Path, *, by_line: bool = False) -> None:
+    """Assert that the fast reader and GDAL agree on names, types, values and geometry. Raises NotPlain."""
+    fast = geojson_reader.scanned(path, by_line=by_line)
+    declared = VectorFormat.GEOJSONSEQ if by_line else VectorFormat.GEOJSON
+    plan = SourcePlan(format=declared, layer=choose_layer(path, None, "f"), driver="", crs="")
+    slow = GdalReader(path, plan, "f")
+    mine: dict = {}
+    theirs: dict = {}
+    fast_values, fast_shapes = read(fast, mine)
+    slow_values, slow_shapes = read(slow, theirs)
+    assert list(mine.items()) == list(theirs.items())
+    assert fast.feature_count == slow.feature_count
+    for name in mine:
+        assert fast_values[name] == slow_values[name], name
+    assert [_geos(w) for w in fast_shapes] == [_geos(w) for w in slow_shapes]
+
+
+def _geos(raw: bytes | None) -> str | bytes | None:
+    shape = None if raw is None else shapely.from_wkb(raw, on_invalid="ignore")
+    return raw if shape is None else shapely.to_wkt(shape, rounding_precision=-1)
+
+
+#: Properties in changing order, ids that are texts, positions of unlike length, no collection, a type that comes last.
+LEFT_TO_GDAL = {
+    "empty-geoms.geojson",
+    "index-validate-flag.geojson",
+    "invalid_incorrect_geometry_data_type.geojson",
+    "problematic_3d_coordinates.geojson",
+    "problematic_4d_coordinates.geojson",
+    "rwanda_districts_with_points.geojson",
+    "wof_rwanda_counties_odd.geojson",
+    "wof_rwanda_localities.geojsonl",
+}
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("path", SHARED, ids=lambda p: p.name)
+def test_real_files_read_alike(path):
+    by_line = path.suffix == ".geojsonl"
+    topology = path.suffix == ".json" and b"FeatureCollection" not in path.read_bytes()[:2000]
+    if topology or path.name in LEFT_TO_GDAL:
+        with pytest.raises(NotPlain):
+            geojson_reader.scanned(path, by_line=by_line)
+    else:
+        both(path, by_line=by_line)
+
+
+def test_every_type_of_value_reads_alike(tmp_path):
+    rows = [
+        feature(
+            point(1, 2), a=1, b=True, c=1.5, d="x", e="2020-02-29", f="2020-01-01T10:11:12", g="2020-01-01T10:11:12Z"
+        ),
+        feature(point(3, 4), a=2**40, b=None, c=2, d="éz", e=None, f="1999-12-31T00:00:00", g=None),
+        feature(None, a=-1, b=False, c=-0.0, d="", e="0001-01-01", f=None, g="2020-06-01T10:11:12.125Z"),
+    ]
+    both(collection(tmp_path, *rows))
+    lists = [
+        feature(point(1, 2), t=["a", "b"], i=[1, 2], j=[2**40], d=[1.5, 2.5], o={"x": [1, {"y": None}]}, n=None),
+        feature(point(1, 2), t=None, i=None, j=[1], d=[0.1], o=None, n=None, later=7),
+    ]
+    both(collection(tmp_path, *lists))
+
+
+def test_a_text_with_nul_is_whole_where_gdal_would_cut_it(tmp_path):
+    path = collection(tmp_path, feature(point(1, 2), d="é\u0000z"))
+    values, _ = read(geojson_reader.scanned(path, by_line=False))
+    assert values == {"d": ["éz"]}
+
+
+def test_every_type_of_geometry_reads_alike(tmp_path):
+    ring, hole = [[0, 0], [4, 0], [4, 4], [0, 0]], [[1, 0.5], [2, 0.5], [2, 1], [1, 0.5]]
+    shapes = [
+        point(1.25, -2),
+        point(1, 2, 3),
+        {"type": "LineString", "coordinates": [[0, 0], [1e-7, 1e15]]},
+        {"type": "Polygon", "coordinates": [ring, hole]},
+        {"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]},
+        {"type": "MultiLineString", "coordinates": [[[0, 0, 5], [1, 1, 6]], [[2, 2, 7], [3, 3, 8]]]},
+        {"type": "MultiPolygon", "coordinates": [[ring, hole], [ring]]},
+        {"type": "GeometryCollection", "geometries": [point(1, 2), {"type": "Polygon", "coordinates": [ring]}]},
+        {"type": "LineString", "coordinates": []},
+        None,
+    ]
+    both(collection(tmp_path, *(feature(shape, n=i) for i, shape in enumerate(shapes))))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"type": "Feature", "geometry": point(1, 2), "properties": {}, "title": "x"},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {}, "id": "x"},
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1]}, "properties": {}},
+        {"type": "Feature", "geometry": {"type": "Point", "coordinates": ["1", "2"]}, "properties": {}},
+        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[]]}, "properties": {}},
+        {"type": "Feature", "geometry": {"type": "LineString", "coordinates": [[1, 2], [1, 2, 3]]}, "properties": {}},
+        {"type": "Feature", "geometry": {"type": "Circle", "coordinates": [1, 2]}, "properties": {}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"a": "text", "b": 2**70}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"a": 5}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"a": "x", "c": []}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"a": "x", "c": [1, "a"]}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"b": 1, "a": "x"}},
+        {"type": "Feature", "geometry": point(1, 2), "properties": {"a": "x", "d": "2020/01/01"}},
+    ],
+)
+def test_what_is_not_plain_is_left_to_gdal(tmp_path, odd):
+    path = collection(tmp_path, feature(point(0, 0), a="x", b=1), odd)
+    with pytest.raises(NotPlain):
+        geojson_reader.scanned(path, by_line=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"FeatureCollection","crs":{"type":"name","properties":{"name":"EPSG:3857"}},"features":['
+        '{"type":"Feature","properties":{},"geometry":null}]}',
+        '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},"geometry":null}]',
+        '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"a":NaN},"geometry":null}]}',
+        '{"type":"FeatureCollection","features":[{"properties":{},"geometry":null,"type":"Feature"}]}',
+        '{"type":"Feature","properties":{},"geometry":null}',
+        '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"a":"\\ud800"},"geometry":null}]}',
+        '{"type":"FeatureCollection","features":[]}',
+    ],
+)
+def test_frames_that_say_more_or_less_are_left_to_gdal(tmp_path, text):
+    path = tmp_path / "f.geojson"
+    path.write_text(text)
+    with pytest.raises(NotPlain):
+        geojson_reader.scanned(path, by_line=False)
+
+
+def test_a_feature_inside_a_property_is_no_feature(tmp_path):
+    inner = feature(point(9, 9), x=1)
+    both(collection(tmp_path, feature(point(1, 2), a=inner, s=json.dumps(inner)), feature(point(3, 4), a=None, s="x")))
+
+
+def large(folder: Path, *, by_line: bool) -> Path:
+    """Some 13 MB: several blocks, with a feature as large as two of them in the middle."""
+    many = [[i / 1000, (i * 7 % 1000) / 1000] for i in range(400_000)]
+    rows = [feature(point(i / 1000, 1), n=i, text="abc" * 10) for i in range(30_000)]
+    rows.insert(15_000, feature({"type": "LineString", "coordinates": many}, n=-1, text="long"))
+    path = folder / ("f.geojsonl" if by_line else "f.geojson")
+    if by_line:
+        path.write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+        return path
+    return collection(folder, *rows, name="large")
+
+
+@pytest.mark.parametrize("by_line", [False, True])
+def test_parts_read_alone_give_what_the_whole_gives(tmp_path, by_line):
+    path = large(tmp_path, by_line=by_line)
+    reader = geojson_reader.scanned(path, by_line=by_line)
+    again = geojson_reader.reopened(path, by_line=by_line, types=reader.types)
+    whole = [b for batch in again.batches(Findings()) for b in batch.to_pylist()]
+    assert len(whole) == reader.feature_count == 30_001
+    for wanted in (1, 2, 3, 50):
+        parts = reader.partitions(wanted)
+        assert len(parts) == min(wanted, len(parts)) and sum(p.features for p in parts) == 30_001
+        rows, first = [], 1
+        for part in parts:
+            assert part.first_id == first
+            found = [b for batch in again.batches(Findings(), part) for b in batch.to_pylist()]
+            assert len(found) == part.features
+            first += part.features
+            rows += found
+        assert rows == whole
+    assert len(reader.partitions(50)) >= 2
