@@ -149,6 +149,7 @@ def _limits(platform: PlatformSettings) -> Limits:
         worker=platform.worker,
         collection_file_mb=platform.collection_file_mb,
         collection_files=platform.collection_files,
+        vector_docker_mb=platform.vector_docker_above_mb,
     )
     return Limits(vector_mb=platform.max_vector_mb, routes=routes)
 

@@ -196,6 +196,7 @@ class PlatformSettings(BaseSettings):
     primary_client: str = Field("ddh", alias="PLATFORM_PRIMARY_CLIENT")
     worker: bool = Field(True, alias="DOCKER_WORKER_ENABLED")
     docker_above_mb: int = Field(2000, alias="RASTER_ROUTE_DOCKER_MB", ge=0)
+    vector_docker_above_mb: int = Field(500, alias="VECTOR_ROUTE_DOCKER_MB", ge=0)
     max_source_mb: int = Field(8000, alias="RASTER_ROUTE_REJECT_MB", ge=1)
     tiled_max_mb: int = Field(30_000, alias="RASTER_TILED_MAX_MB", ge=1)
     collection_file_mb: int = Field(1200, alias="RASTER_ROUTE_LARGE_MB", ge=1)

@@ -14,6 +14,8 @@ from jobs import (
     process_raster_v2,
     process_vector,
     process_vector_docker,
+    stac_catalog_vectors,
+    unpublish_vector,
 )
 
 JOBS: Mapping[str, AnyJob] = {
@@ -27,5 +29,7 @@ JOBS: Mapping[str, AnyJob] = {
         process_raster_v2.JOB,
         process_vector.JOB,
         process_vector_docker.JOB,
+        stac_catalog_vectors.JOB,
+        unpublish_vector.JOB,
     )
 }

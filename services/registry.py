@@ -10,6 +10,12 @@ from core.contracts.raster_collection import RASTER_CREATE_STAC_COLLECTION
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
 from core.contracts.raster_tiles import RASTER_PROCESS_LARGE, RASTER_TILING_SCHEME
 from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_PROCESS_COMPLETE, VECTOR_UPLOAD
+from core.contracts.vector_catalog import (
+    UNPUBLISH_DROP_TABLE,
+    UNPUBLISH_INVENTORY_VECTOR,
+    VECTOR_EXTRACT_STAC,
+    VECTOR_LIST_TABLES,
+)
 from core.machine.registry import AnyTask
 
 HANDLERS: Mapping[AnyTask, str] = {
@@ -26,4 +32,8 @@ HANDLERS: Mapping[AnyTask, str] = {
     VECTOR_UPLOAD: "services.vector.handlers:upload",
     VECTOR_CREATE_STAC: "services.vector.handlers:create_stac",
     VECTOR_PROCESS_COMPLETE: "services.vector.handlers:process",
+    VECTOR_LIST_TABLES: "services.vector.cataloguing:list_tables",
+    VECTOR_EXTRACT_STAC: "services.vector.cataloguing:extract_stac",
+    UNPUBLISH_INVENTORY_VECTOR: "services.vector.unpublishing:inventory",
+    UNPUBLISH_DROP_TABLE: "services.vector.unpublishing:drop_table",
 }

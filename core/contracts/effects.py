@@ -106,4 +106,36 @@ class MergeFeatureTable:
     tracking: VectorEtlTracking
 
 
-Effect = UpsertStacItem | ExtendCollection | UpsertCogMetadata | UpsertDatasetRef | SwapFeatureTable | MergeFeatureTable
+@dataclass(frozen=True)
+class RemoveFeatureTable:
+    """Drop a table with its tile view, its catalogue, tracking, style and reference rows, and its STAC item.
+
+    What of it is there: nothing need be. Raises Conflict when the public sees it, unless `force`; then its review is
+    revoked, by `by` for `reason`.
+    """
+
+    schema: str
+    table: str
+    by: str
+    reason: str
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class CatalogFeatureTable:
+    """Write the catalogue row of a table that is there already, and its style unless it has that one."""
+
+    catalog: GeoTableCatalog
+    style: FeatureCollectionStyle
+
+
+Effect = (
+    UpsertStacItem
+    | ExtendCollection
+    | UpsertCogMetadata
+    | UpsertDatasetRef
+    | SwapFeatureTable
+    | MergeFeatureTable
+    | RemoveFeatureTable
+    | CatalogFeatureTable
+)

@@ -123,6 +123,7 @@ class Job(Generic[Params, Result]):
     stages: tuple[Stage[Params], ...]
     finalize: Callable[[Params, StageResults], Result]
     on_failure: FailurePolicy = FailurePolicy.FAIL_FAST
+    repeatable: bool = False  #: what it does depends on what is there: submitted again, a finished one runs again
 
     def stage(self, number: int) -> Stage[Params]:
         """The stage with this number; the first is 1."""

@@ -18,7 +18,9 @@ from pydantic import (
 )
 
 from core.contracts.vector import GeometryOptions, IndexOptions, OnInvalid
+from core.contracts.vector_tables import ColumnName
 from core.errors import InvalidRequest
+from core.models.catalog import WriteMode
 from core.models.platform import AccessLevel, DataType
 
 
@@ -29,7 +31,7 @@ class Operation(StrEnum):
 
 
 class ProcessingMode(StrEnum):
-    """Where a raster is processed."""
+    """Where a file is processed."""
 
     AUTO = "auto"  #: by its size
     FUNCTION = "function"  #: in stages that a Function App can run
@@ -97,6 +99,22 @@ class ProcessingOptions(Spelled):
     indexes: IndexOptions | None = None
     column_mapping: dict[str, str] | None = Field(None, max_length=2000)
     temporal_property: str | None = Field(None, max_length=255)
+    write_mode: WriteMode | None = None
+    upsert_key: tuple[ColumnName, ...] | None = Field(None, max_length=8)
+    primary_key: ColumnName | None = None
+    create_tile_view: bool | None = None
+    max_tile_vertices: int | None = Field(None, ge=8, le=100_000)
+    style_attribute: ColumnName | None = None
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether what the same ids made before is to be replaced."""
+        return self.overwrite or self.write_mode is WriteMode.OVERWRITE
+
+    @property
+    def joins(self) -> bool:
+        """Whether the file's rows are to be added to what the same ids made before."""
+        return self.write_mode in (WriteMode.APPEND, WriteMode.UPSERT)
 
 
 class SubmitDetails(Spelled):

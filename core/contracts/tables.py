@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
 
+from core.contracts.tasks import Contract
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking
 
 if TYPE_CHECKING:
@@ -128,6 +129,23 @@ class ColumnValues:
     quantiles: tuple[float, ...]
 
 
+class HeldTable(Contract):
+    """What there is of a table: relation, catalogue row, item, styles, tile view, runs, references."""
+
+    table_name: str
+    exists: bool
+    catalogued: bool
+    row_count: int | None
+    published: bool
+    stac_collection_id: str | None
+    stac_item_id: str | None
+    item_exists: bool
+    tile_view: str | None
+    styles: tuple[str, ...]
+    runs: int
+    dataset_refs: int
+
+
 Told = Callable[[Sequence[int]], Mapping[str, JsonValue]]
 
 
@@ -191,6 +209,18 @@ class FeatureTables(Protocol):
 
     def tracking(self, name: str) -> VectorEtlTracking | None:
         """The run that wrote the table's rows last."""
+        ...
+
+    def held(self, schema: str, name: str) -> HeldTable:
+        """What there is of a table, in the database, the catalogue and STAC."""
+        ...
+
+    def asked_for(self, requested: str) -> list[str]:
+        """The tables whose rows were last written by a run that was asked for a table of that name."""
+        ...
+
+    def without_item(self, schema: str) -> list[str]:
+        """Tables with a geometry that have no STAC item, finished ones only."""
         ...
 
     def drop(self, schema: str, name: str) -> None:

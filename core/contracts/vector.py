@@ -15,15 +15,18 @@ from core.contracts.storage import BlobName
 from core.contracts.tables import STAGING_MARK, FeatureColumn, FeatureTable, SqlType, staging_name
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
 from core.contracts.vector_tables import TableOptions
-from core.models.catalog import WriteMode
+from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, WriteMode
 from core.models.platform import AccessLevel
 
+_OURS = frozenset({GeoTableCatalog.__table__.name, FeatureCollectionStyle.__table__.name})
 _TABLE = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
 
 def _table_name(value: str) -> str:
     if not _TABLE.match(value):
         raise ValueError("must be 1 to 63 lower-case letters, digits and underscores, not starting with a digit")
+    if value in _OURS:
+        raise ValueError("is the name of a table of the system")
     if STAGING_MARK in value:
         raise ValueError(f"must not contain {STAGING_MARK}, which marks unfinished tables")
     return value

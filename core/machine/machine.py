@@ -99,6 +99,7 @@ class CoreMachine:
             submitted_by=submitted_by,
             correlation_id=correlation_id,
             callbacks=sorted(self._callbacks),
+            repeatable=job.repeatable,
         )
 
     def submit(

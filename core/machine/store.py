@@ -31,7 +31,10 @@ class NewStage:
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to accept. `callbacks` are the outbox topics that its end is told to."""
+    """A job to accept. `callbacks` are the outbox topics that its end is told to.
+
+    A `repeatable` one gets a new run although it completed.
+    """
 
     job_id: str
     job_type: str
@@ -41,6 +44,7 @@ class NewJob:
     submitted_by: str | None
     correlation_id: str | None
     callbacks: Sequence[str] = ()
+    repeatable: bool = False
 
 
 @dataclass(frozen=True)

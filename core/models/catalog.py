@@ -98,7 +98,10 @@ class GeoTableCatalog(Record):
 
 
 class VectorEtlTracking(Record):
-    """One run that filled a feature table, and for whom; never replicated."""
+    """One run that filled a feature table, and for whom; never replicated.
+
+    `requested_table` is the name that was asked for, which a file of several tables only begins theirs with.
+    """
 
     __table__: ClassVar[Table] = Table(
         name="vector_etl_tracking",
@@ -112,6 +115,7 @@ class VectorEtlTracking(Record):
     etl_job_id: JobId
     job_type: str | None = None
     write_mode: WriteMode = WriteMode.CREATE
+    requested_table: Annotated[str | None, Field(max_length=63)] = None
     dataset_id: str | None = None
     resource_id: str | None = None
     version_id: str | None = None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import psycopg
-from psycopg import sql
 from pydantic import JsonValue
 
 from core.contracts.cleanup import Artifacts, StacItemName
 from core.contracts.principals import Principal
 from core.contracts.storage import BlobName, ObjectStorage
-from core.errors import Conflict
+from core.errors import Conflict, TargetChanged
 from core.models.audit import AuditAction
 from infrastructure.pgstac import get_item
 from infrastructure.postgres import audit
+from infrastructure.postgres.feature_changes import drop_table
 from infrastructure.postgres.job_operations import stop_if_forced, tell
 from infrastructure.postgres.job_views import JobView
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
@@ -96,13 +95,10 @@ class PostgresArtifacts:
 
 
 def _drop(conn: Connection, table: str) -> None:
-    conn.execute(_SQL["impatient"])
     try:
-        conn.execute(sql.SQL(_SQL["drop_table"]).format(table=sql.Identifier("geo", table)))
-    except psycopg.errors.DependentObjectsStillExist as e:
-        raise Conflict(f"Table geo.{table} cannot be dropped: {str(e).splitlines()[0]}.") from e
-    except psycopg.errors.LockNotAvailable as e:
-        raise Conflict(f"Table geo.{table} is in use.", hint="Try again later.") from e
+        drop_table(conn, "geo", table)
+    except TargetChanged as e:
+        raise Conflict(e.message, hint="Try again later.") from e
     conn.execute(_SQL["delete_catalog"], {"table_name": table})
 
 

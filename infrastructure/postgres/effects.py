@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from core.contracts.effects import (
+    CatalogFeatureTable,
     Effect,
     ExtendCollection,
     MergeFeatureTable,
+    RemoveFeatureTable,
     SwapFeatureTable,
     UpsertCogMetadata,
     UpsertDatasetRef,
@@ -16,6 +18,7 @@ from core.contracts.effects import (
 from infrastructure.pgstac import apply_extend_collection, apply_upsert_cog_metadata, apply_upsert_item
 from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
+from infrastructure.postgres.feature_removal import apply_catalog, apply_remove
 from infrastructure.postgres.pool import Connection
 
 
@@ -34,5 +37,9 @@ def apply(conn: Connection, effect: Effect) -> None:
             apply_swap(conn, effect)
         case MergeFeatureTable():
             apply_merge(conn, effect)
+        case RemoveFeatureTable():
+            apply_remove(conn, effect)
+        case CatalogFeatureTable():
+            apply_catalog(conn, effect)
         case _:
             assert_never(effect)

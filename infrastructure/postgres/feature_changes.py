@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import psycopg
 from psycopg import sql
-from pydantic import BaseModel
 
 from core.contracts.effects import MergeFeatureTable, SwapFeatureTable
 from core.contracts.tables import staging_view
 from core.errors import Conflict, DuplicateKey, TargetChanged, TargetExists
-from core.models.catalog import GeoTableCatalog, VectorEtlTracking
+from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
 from infrastructure.postgres.feature_reads import match
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
@@ -37,12 +36,12 @@ def apply_swap(conn: Connection, effect: SwapFeatureTable) -> None:
     _rename(conn, "rename_table", effect.schema, effect.staging, effect.table)
     _tidy_index_names(conn, effect.schema, effect.table)
     view = _take_view(conn, effect)
-    _write_catalog(conn, effect.catalog.model_copy(update={"tile_view": view}))
+    write_catalog(conn, effect.catalog.model_copy(update={"tile_view": view}))
     conn.execute(_Q["supersede_tracking"], {"table_name": effect.table, "job_id": effect.tracking.etl_job_id})
     _write_tracking(conn, effect.tracking)
     conn.execute(_Q["forget_load"], {"staging": effect.staging})
     if effect.style is not None:
-        conn.execute(_Q["save_style"], {"record": _json(effect.style)})
+        write_style(conn, effect.style)
 
 
 def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
@@ -72,7 +71,7 @@ def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
     if effect.catalog.tile_view is not None:
         view = sql.Identifier(effect.schema, effect.catalog.tile_view)
         conn.execute(sql.SQL(_Q["refresh_view"]).format(view=view))
-    _write_catalog(conn, effect.catalog)
+    write_catalog(conn, effect.catalog)
     _write_tracking(conn, effect.tracking)
     conn.execute(_Q["forget_load"], {"staging": effect.staging})
 
@@ -92,6 +91,20 @@ def drop_table(conn: Connection, schema: str, table: str) -> None:
         ) from e
     except psycopg.errors.LockNotAvailable as e:
         raise TargetChanged(f"Table {schema}.{table} is in use.") from e
+    conn.execute(_Q["patient"])
+
+
+def write_catalog(conn: Connection, catalog: GeoTableCatalog) -> None:
+    """Describe a table; what was published stays published, and its birthday stays."""
+    record = catalog.model_dump(mode="json", exclude={*_PUBLICATION, "updated_at"})
+    statement = sql.SQL(_Q["upsert_catalog"]).format(columns=_listed(_REPLACED), values=_listed(_REPLACED, "excluded"))
+    conn.execute(statement, {"record": json.dumps(record)})
+
+
+def write_style(conn: Connection, style: FeatureCollectionStyle) -> None:
+    """Give a table a style, unless it has that one: a person may have made it."""
+    record = style.model_dump(mode="json", exclude={"created_at", "updated_at"})
+    conn.execute(_Q["save_style"], {"record": json.dumps(record)})
 
 
 def _upsert(
@@ -171,12 +184,6 @@ def _cut(table: str, suffix: str) -> str:
     return table.encode()[: 63 - len(suffix.encode())].decode(errors="ignore") + suffix
 
 
-def _write_catalog(conn: Connection, catalog: GeoTableCatalog) -> None:
-    record = catalog.model_dump(mode="json", exclude={*_PUBLICATION, "updated_at"})
-    statement = sql.SQL(_Q["upsert_catalog"]).format(columns=_listed(_REPLACED), values=_listed(_REPLACED, "excluded"))
-    conn.execute(statement, {"record": json.dumps(record)})
-
-
 def _write_tracking(conn: Connection, tracking: VectorEtlTracking) -> None:
     statement = sql.SQL(_Q["upsert_tracking"]).format(columns=_listed(_TRACKED), values=_listed(_TRACKED, "excluded"))
     conn.execute(statement, {"record": json.dumps(tracking.model_dump(mode="json", exclude={"created_at"}))})
@@ -184,7 +191,3 @@ def _write_tracking(conn: Connection, tracking: VectorEtlTracking) -> None:
 
 def _listed(names: Sequence[str], table: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)
-
-
-def _json(record: BaseModel) -> str:
-    return json.dumps(record.model_dump(mode="json", exclude={"created_at", "updated_at"}))

@@ -11,7 +11,7 @@ from typing import LiteralString
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from core.contracts.tables import ColumnValues, FeatureTable, LiveTable, TableFacts
+from core.contracts.tables import ColumnValues, FeatureTable, HeldTable, LiveTable, TableFacts
 from core.errors import DuplicateKey, NoFeatures
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking
 from infrastructure.postgres.feature_types import short_name
@@ -141,6 +141,13 @@ def tracking(conn: Connection, name: str) -> VectorEtlTracking | None:
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_Q["tracking"], {"table_name": name}).fetchone()
     return VectorEtlTracking.model_validate(row) if row else None
+
+
+def held(conn: Connection, schema: str, name: str) -> HeldTable:
+    """What there is of a table, in the database, the catalogue and STAC."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(_Q["held"], {"schema": schema, "name": name}).fetchone()
+    return HeldTable.model_validate(row)
 
 
 def _name(table: FeatureTable) -> sql.Identifier:

@@ -15,6 +15,7 @@ from core.contracts.tables import (
     STAGING_MARK,
     ColumnValues,
     FeatureTable,
+    HeldTable,
     LiveTable,
     TableFacts,
     TableIndexes,
@@ -141,6 +142,22 @@ class PostgresFeatureTables:
         """The run that wrote the table's rows last."""
         with connection(self._pool) as conn:
             return feature_reads.tracking(conn, name)
+
+    def held(self, schema: str, name: str) -> HeldTable:
+        """What there is of a table, in the database, the catalogue and STAC."""
+        with connection(self._pool) as conn:
+            return feature_reads.held(conn, schema, name)
+
+    def asked_for(self, requested: str) -> list[str]:
+        """The tables whose rows were last written by a run that was asked for a table of that name."""
+        with connection(self._pool) as conn:
+            return [name for (name,) in conn.execute(_Q["asked_for"], {"requested": requested})]
+
+    def without_item(self, schema: str) -> list[str]:
+        """Tables with a geometry that have no STAC item, finished ones only."""
+        with connection(self._pool) as conn:
+            values = {"schema": schema, "mark": STAGING_MARK}
+            return [name for (name,) in conn.execute(_Q["without_item"], values)]
 
     def drop(self, schema: str, name: str) -> None:
         """Drop an unfinished table with its tile view, if it is there."""

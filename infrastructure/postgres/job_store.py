@@ -280,7 +280,7 @@ def _job(job: NewJob, *, rerun: bool) -> dict[str, object]:
         "submitted_by": job.submitted_by,
         "correlation_id": job.correlation_id,
         "callbacks": list(job.callbacks),
-        "rerun": rerun,
+        "rerun": rerun or job.repeatable,
         **_stage(job.first_stage),
         "keys": text_array(job.first_stage.keys),
         "stage_parameters": text_array(job.first_stage.parameters),

@@ -1,4 +1,4 @@
-"""Which raster job does a request get, and why? The one rule for Function App and worker, by measured size."""
+"""Which job does a request get, and why? The one rule for Function App and worker, by measured size."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Routes:
     worker: bool
     collection_file_mb: int
     collection_files: int
+    vector_docker_mb: int = 500
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def route_raster(mode: ProcessingMode, label: str, size: int, routes: Routes) ->
         )
     if size > routes.raster_mb * _MEGABYTE:
         return _tiled(mode, size, routes)
-    docker, because = _docker(mode, size, routes)
+    docker, because = _docker(mode, size, _Limit("RASTER_ROUTE_DOCKER_MB", routes.docker_mb), routes.worker)
     return Route("process_raster_docker" if docker else "process_raster_v2", because)
 
 
@@ -48,9 +49,15 @@ def _tiled(mode: ProcessingMode, size: int, routes: Routes) -> Route:
     """Too large for one COG. Each tile is a small task, so they go the parallel way unless the worker is asked for."""
     because = f"{size / _MEGABYTE:.1f} MiB is more than RASTER_ROUTE_REJECT_MB={routes.raster_mb}: it is cut into tiles"
     if mode is ProcessingMode.DOCKER:
-        _docker(mode, size, routes)
+        _docker(mode, size, _Limit("RASTER_ROUTE_DOCKER_MB", routes.docker_mb), routes.worker)
         return Route("process_large_raster_docker", f"{because}, by the worker as processing_mode=docker asks.")
     return Route("process_large_raster_v2", f"{because}, which are converted in parallel.")
+
+
+def route_vector(mode: ProcessingMode, size: int, routes: Routes) -> Route:
+    """The job for one file of `size` bytes. Raises InvalidRequest without the worker asked for."""
+    docker, because = _docker(mode, size, _Limit("VECTOR_ROUTE_DOCKER_MB", routes.vector_docker_mb), routes.worker)
+    return Route("process_vector_docker" if docker else "process_vector", because)
 
 
 def route_collection(sizes: Mapping[str, int], routes: Routes) -> Route:
@@ -73,19 +80,27 @@ def route_collection(sizes: Mapping[str, int], routes: Routes) -> Route:
     )
 
 
-def _docker(mode: ProcessingMode, size: int, routes: Routes) -> tuple[bool, str]:
-    measured, limit = f"{size / _MEGABYTE:.1f} MiB", f"RASTER_ROUTE_DOCKER_MB={routes.docker_mb}"
+@dataclass(frozen=True)
+class _Limit:
+    """The setting that says from which size on the worker takes a file."""
+
+    setting: str
+    megabytes: int
+
+
+def _docker(mode: ProcessingMode, size: int, above: _Limit, worker: bool) -> tuple[bool, str]:
+    measured, limit = f"{size / _MEGABYTE:.1f} MiB", f"{above.setting}={above.megabytes}"
     if mode is ProcessingMode.FUNCTION:
         return False, f"processing_mode=function was asked for ({measured})."
     if mode is ProcessingMode.DOCKER:
-        if not routes.worker:
+        if not worker:
             raise InvalidRequest(
                 "processing_options.processing_mode=docker needs a worker, and this system has none.",
                 hint="Leave it out, or have DOCKER_WORKER_ENABLED set where a worker runs.",
             )
         return True, f"processing_mode=docker was asked for ({measured})."
-    if size <= routes.docker_mb * _MEGABYTE:
+    if size <= above.megabytes * _MEGABYTE:
         return False, f"{measured} is at most {limit}: small enough for a Function App."
-    if not routes.worker:
+    if not worker:
         return False, f"{measured} is more than {limit}, but DOCKER_WORKER_ENABLED=false: there is no worker."
     return True, f"{measured} is more than {limit}: for the worker."

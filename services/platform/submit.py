@@ -113,7 +113,7 @@ class PlatformService:
     def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
         """Write request and job, unless the request is known."""
         request_id, planned, job = prepared.request_id, prepared.planned, prepared.job
-        overwrite = prepared.request.processing_options.overwrite
+        options = prepared.request.processing_options
         known = self._requests.find(request_id)
         if known is not None:
             if known.request.client_id != prepared.client_id:
@@ -121,11 +121,11 @@ class PlatformService:
                     "dataset_id, resource_id and version_id belong to a request of another client.",
                     hint="Give another dataset_id or version_id.",
                 )
-            repeated = self._repeated(known, prepared.source, overwrite)
+            repeated = self._repeated(known, prepared)
             if repeated is not None:
                 return repeated
         record = _record(prepared, caller.name)
-        if not self._requests.accept(record, job, caller, rerun=overwrite):
+        if not self._requests.accept(record, job, caller, rerun=options.overwrites or options.joins):
             return self.accept(prepared, caller)  # another caller was first: answer from what he wrote
         self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
@@ -158,24 +158,26 @@ class PlatformService:
                     f"{blob.name} has {blob.size // _MEGABYTE} MiB; the limit for {data_type} is {limit}."
                 )
 
-    def _repeated(self, known: KnownRequest, source: Source, overwrite: bool) -> Accepted | None:
-        """The answer to a request we have; None when it is to be processed again."""
+    def _repeated(self, known: KnownRequest, prepared: Prepared) -> Accepted | None:
+        """The answer to a request we have; None when it is to be processed again, or to add to what it made."""
         request, finished = known.request, known.job_status in terminal_job_statuses()
-        if overwrite:
+        source, options = prepared.source, prepared.request.processing_options
+        failed = known.job_status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        same_file = (request.source_container, request.source_path) == (source.container, source.path)
+        same_work = same_file and request.source_etag == source.etag and request.job_id == prepared.job.job_id
+        if options.overwrites or (options.joins and (failed or not same_work)):
             if not finished:
                 raise Conflict(
                     f"Request {request.request_id} is still being processed by job {request.job_id}.",
-                    hint="Wait for it to finish, then overwrite.",
+                    hint="Wait for it to finish, then send this again.",
                 )
             return None
-        same_file = (request.source_container, request.source_path) == (source.container, source.path)
         if not same_file or request.source_etag != source.etag:
             raise Conflict(
                 f"dataset_id, resource_id and version_id belong to request {request.request_id}, which was made from "
                 f"{'an older state of ' if same_file else ''}{request.source_container}/{request.source_path}.",
                 hint="Give a new version_id, or set processing_options.overwrite=true to replace its output.",
             )
-        failed = known.job_status in (JobStatus.FAILED, JobStatus.CANCELLED)
         retry = "It did not succeed: " if failed else ""
         hint = f"{retry}set processing_options.overwrite=true to process it again."
         return Accepted(

@@ -15,7 +15,7 @@ from core.contracts.vector import EXTENSIONS
 from core.errors import InvalidRequest, UnsupportedFormat
 from core.models.platform import DataType
 from services.platform import naming
-from services.platform.routing import Routes, route_collection, route_raster
+from services.platform.routing import Routes, route_collection, route_raster, route_vector
 
 VECTOR_EXTENSIONS = frozenset({*EXTENSIONS})
 RASTER_EXTENSIONS = raster_formats.EXTENSIONS - VECTOR_EXTENSIONS
@@ -27,7 +27,6 @@ _RASTER_ONLY = frozenset(
         "output_tier",
         "jpeg_quality",
         "strict_mode",
-        "processing_mode",
         "collection_must_exist",
     }
 )
@@ -113,7 +112,7 @@ def translate(request: SubmitRequest, request_id: str, blobs: Sequence[StoredBlo
     """The job for a request whose files were found. Raises InvalidRequest or PayloadTooLarge."""
     data_type = checked(request, [blob.name for blob in blobs])
     if data_type is not DataType.RASTER:
-        return _vector(request, request_id, blobs[0].name)
+        return _vector(request, request_id, blobs[0], routes)
     if len(blobs) > 1:
         return _collection(request, request_id, blobs, routes)
     return _raster(request, request_id, blobs[0], routes)
@@ -180,8 +179,9 @@ def _any_raster(request: SubmitRequest, request_id: str) -> dict[str, JsonValue]
     }
 
 
-def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> PlannedJob:
-    options = request.processing_options
+def _vector(request: SubmitRequest, request_id: str, blob: StoredBlob, routes: Routes) -> PlannedJob:
+    options, source = request.processing_options, blob.name
+    route = route_vector(options.processing_mode or ProcessingMode.AUTO, blob.size, routes)
     parameters: dict[str, JsonValue] = {
         **_identity(request, request_id),
         "container_name": source.container,
@@ -205,6 +205,12 @@ def _vector(request: SubmitRequest, request_id: str, source: BlobName) -> Planne
             indexes="indexes",
             column_mapping="column_mapping",
             temporal_property="temporal_property",
+            write_mode="write_mode",
+            upsert_key="upsert_key",
+            primary_key="primary_key",
+            create_tile_view="create_tile_view",
+            max_tile_vertices="max_tile_vertices",
+            style_attribute="style_attribute",
         ),
     }
-    return PlannedJob("process_vector", DataType.VECTOR, parameters, "Every vector is processed by process_vector.")
+    return PlannedJob(route.job_type, DataType.VECTOR, parameters, route.reason)

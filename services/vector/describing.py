@@ -151,6 +151,7 @@ def _tracking(table: LoadedTable) -> VectorEtlTracking:
         etl_job_id=table.job_id,
         job_type=table.job_type,
         write_mode=parameters.write_mode,
+        requested_table=parameters.table_name,
         dataset_id=parameters.dataset_id,
         resource_id=parameters.resource_id,
         version_id=parameters.version_id,

@@ -14,13 +14,15 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from core.contracts.effects import StacJson
 from core.errors import ContractViolation
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking
-from core.models.platform import AccessLevel
+from core.models.datasets import DatasetRef
+from core.models.platform import AccessLevel, DataType
 from services.stac.collections import CollectionParts, collection_document
 from services.stac.items import ItemParts, item_document
 from services.stac.properties import Provenance, dataset_properties, timestamp
 
 TABLE_EXTENSION = "https://stac-extensions.github.io/table/v1.2.0/schema.json"
 PROJECTION_EXTENSION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+EXTERNAL = "external"  #: the type of a table that none of our runs made
 SYSTEM_COLLECTION = "system-vectors"
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _EPSG = "http://www.opengis.net/def/crs/EPSG/0/"
@@ -102,6 +104,23 @@ class VectorMetadata(BaseModel):
                 assets={"data": self._asset()},
                 extensions=tuple(row.stac_extensions or (TABLE_EXTENSION, PROJECTION_EXTENSION)),
             )
+        )
+
+    def to_dataset_ref(self) -> DatasetRef | None:
+        """Which dataset version of a partner the item shows; None for a table of no dataset."""
+        run = self.tracking
+        if run is None or run.dataset_id is None:
+            return None
+        return DatasetRef(
+            stac_collection_id=self._stac_id("collection"),
+            stac_item_id=self._stac_id("item"),
+            dataset_id=run.dataset_id,
+            resource_id=run.resource_id,
+            version_id=run.version_id,
+            client_id=run.client_id,
+            data_type=DataType.VECTOR,
+            table_name=self.catalog.table_name,
+            etl_job_id=run.etl_job_id,
         )
 
     def to_stac_collection(self) -> StacJson:
@@ -211,7 +230,8 @@ class VectorMetadata(BaseModel):
         row = self.catalog
         defined = cast("Mapping[str, Mapping[str, JsonValue]]", row.column_definitions or {})
         attributes = sorted(defined.items(), key=lambda entry: cast("int", entry[1].get("position", 0)))
-        listed: list[JsonValue] = [{"name": "id", "type": "bigint"}]
+        numbered = row.table_type != EXTERNAL or row.primary_key == "id"
+        listed: list[JsonValue] = [{"name": "id", "type": "bigint"}] if numbered else []
         listed += [{"name": name, "type": column["type"]} for name, column in attributes]
         return [*listed, {"name": row.primary_geometry, "type": row.geometry_type or "Geometry"}]
 

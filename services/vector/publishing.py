@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.contracts.context import TaskContext
-from core.contracts.effects import MergeFeatureTable, SwapFeatureTable, UpsertStacItem
+from core.contracts.effects import (
+    MergeFeatureTable,
+    RemoveFeatureTable,
+    SwapFeatureTable,
+    UpsertDatasetRef,
+    UpsertStacItem,
+)
 from core.contracts.tables import FeatureTable, LiveTable, TableFacts, TableIndexes
 from core.contracts.vector import (
     CreateVectorStac,
@@ -77,11 +83,22 @@ def publish(task: CreateVectorStac, ctx: TaskContext) -> VectorPublished:
     now = datetime.now(UTC)
     # In the order of their names, so that two jobs with the same tables wait for each other instead of deadlocking.
     made = {t.plan.name: _publish(task, t, len(loaded) == 1, now, ctx) for t in sorted(loaded, key=_name)}
+    if task.parameters.write_mode is WriteMode.OVERWRITE:
+        _retire_others(task, set(made), ctx)
     return VectorPublished(
         tables=tuple(made[t.plan.name] for t in loaded),
         rows_read=sum(u.rows_read for u in task.uploaded),
         findings=merged([f for layer in _layers(task) for f in layer]),
     )
+
+
+def _retire_others(task: CreateVectorStac, made: set[str], ctx: TaskContext) -> None:
+    """Tables that the file had before and has no longer leave with the swap of the others."""
+    for name in ctx.tables.asked_for(task.parameters.table_name):
+        if name not in made:
+            reason = f"{task.parameters.source} no longer has features for it."
+            by = f"{ctx.job_type} {ctx.job_id[:8]}"
+            ctx.commit_with(RemoveFeatureTable(task.parameters.schema_name, name, by, reason, force=True))
 
 
 def _name(table: _Loaded) -> str:
@@ -121,6 +138,9 @@ def _publish(task: CreateVectorStac, table: _Loaded, alone: bool, now: datetime,
     ctx.commit_with(
         _swap(task, table, metadata, ctx) if table.live is None else _merge(table, table.live, key, metadata)
     )
+    ref = metadata.to_dataset_ref()
+    if ref is not None:
+        ctx.commit_with(UpsertDatasetRef(ref))
     ctx.commit_with(UpsertStacItem(metadata.to_stac_collection(), metadata.to_stac_item()))
     return describing.published(loaded, metadata.catalog)
 

@@ -39,6 +39,7 @@ def test_extensions_mean_formats(extension, expected):
         {"table_name": "t; drop table x"},
         {"table_name": "a" * 64},
         {"table_name": "t__stg_1"},
+        {"table_name": "feature_collection_styles"},
         {"schema": "app"},
         {"target_crs": "WGS84"},
         {"lat_name": "lat"},

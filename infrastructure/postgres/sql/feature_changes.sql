@@ -30,6 +30,10 @@ select tile_view from geo.table_catalog where table_name = %(table_name)s;
 -- Wait a moment for a table that somebody reads, not for ever.
 set local lock_timeout = '10s';
 
+-- name: patient
+-- What follows waits as long as it takes.
+set local lock_timeout to default;
+
 -- name: rename_table
 -- Staging becomes live.
 alter table {table} rename to {name};

@@ -70,3 +70,17 @@ select * from geo.table_catalog where table_name = %(table_name)s;
 select * from app.vector_etl_tracking
 where table_name = %(table_name)s and status = 'completed'
 order by processing_completed_at desc nulls last, created_at desc limit 1;
+
+-- name: held
+-- What there is of a table.
+select %(name)s as table_name,
+       exists (select from pg_class where relnamespace = to_regnamespace(%(schema)s) and relname = %(name)s and relkind = 'r'),
+       t.table_name is not null as catalogued, t.feature_count as row_count, coalesce(t.published, false) as published,
+       t.stac_collection_id, t.stac_item_id,
+       exists (select from pgstac.items i
+               where i.collection = t.stac_collection_id and i.id = t.stac_item_id) as item_exists,
+       t.tile_view,
+       array(select style_id from geo.feature_collection_styles where collection_id = %(name)s order by 1) as styles,
+       (select count(*) from app.vector_etl_tracking where table_name = %(name)s) as runs,
+       (select count(*) from app.dataset_refs where table_name = %(name)s) as dataset_refs
+from (select) one left join geo.table_catalog t on t.table_name = %(name)s;

@@ -113,3 +113,21 @@ where n.nspname = 'geo' and c.relkind = 'r' and c.relname ~ '__stg_[0-9a-f]{8}_[
 -- name: impatient
 -- Give up on a lock that somebody holds for long.
 set local lock_timeout = '2s';
+
+-- name: asked_for
+-- Tables whose last run was asked for one name.
+select distinct table_name
+from app.vector_etl_tracking
+where requested_table = %(requested)s and status = 'completed'
+order by 1;
+
+-- name: without_item
+-- Tables with a geometry column that STAC does not know.
+select c.relname
+from pg_class c
+left join geo.table_catalog t on t.schema_name = %(schema)s and t.table_name = c.relname
+where c.relnamespace = to_regnamespace(%(schema)s) and c.relkind = 'r' and strpos(c.relname, %(mark)s) = 0
+  and exists (select from pg_attribute a
+              where a.attrelid = c.oid and a.attname = 'geom' and a.atttypid = 'geometry'::regtype and not a.attisdropped)
+  and not exists (select from pgstac.items i where i.collection = t.stac_collection_id and i.id = t.stac_item_id)
+order by 1;

@@ -35,12 +35,17 @@ UNION
 SELECT c.stac_collection_id, c.stac_item_id
 FROM app.vector_etl_tracking v JOIN geo.table_catalog c ON c.table_name = v.table_name
 WHERE v.etl_job_id = %(job_id)s AND v.status = 'completed' AND c.stac_collection_id IS NOT NULL AND c.stac_item_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM app.vector_etl_tracking o
+                    WHERE o.table_name = v.table_name AND o.status = 'completed' AND o.etl_job_id <> v.etl_job_id)
 ORDER BY 1, 2
 
 -- name: made_tables
--- The feature tables whose rows a job loaded last.
+-- The feature tables all of whose rows a job loaded; what several jobs appended to belongs to none of them.
 SELECT v.table_name, c.published FROM app.vector_etl_tracking v JOIN geo.table_catalog c ON c.table_name = v.table_name
-WHERE v.etl_job_id = %(job_id)s AND v.status = 'completed' ORDER BY 1
+WHERE v.etl_job_id = %(job_id)s AND v.status = 'completed'
+    AND NOT EXISTS (SELECT FROM app.vector_etl_tracking o
+                    WHERE o.table_name = v.table_name AND o.status = 'completed' AND o.etl_job_id <> v.etl_job_id)
+ORDER BY 1
 
 -- name: made_blobs
 -- The files that a job's catalogue rows describe.
@@ -84,14 +89,6 @@ SELECT pg_advisory_xact_lock(7073, hashtext(%(collection_id)s))
 -- name: delete_cogs
 -- Forget a job's COGs.
 DELETE FROM app.cog_metadata WHERE etl_job_id = %(job_id)s
-
--- name: impatient
--- Wait a moment for a table somebody reads, not for ever.
-SET LOCAL lock_timeout = '3s'
-
--- name: drop_table
--- Remove a feature table.
-DROP TABLE IF EXISTS {table}
 
 -- name: delete_catalog
 -- Forget a feature table; the tracking of every run that filled it goes with it.
