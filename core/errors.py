@@ -71,9 +71,14 @@ class FixedBy(Enum):
 
 
 class GeomachineError(Exception):
-    """Something went wrong in Geomachine."""
+    """Something went wrong in Geomachine.
+
+    The error catalogue and docs/reference/errors.md are made from `cause` and `fix`; nothing else says them.
+    """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
+    cause: ClassVar[str] = "a defect"
+    fix: ClassVar[str] = "report it with the `request_id`"
     kind: ClassVar[ErrorKind] = ErrorKind.PERMANENT
     fixed_by: ClassVar[FixedBy] = FixedBy.DEVELOPER
 
@@ -90,6 +95,8 @@ class RequestError(GeomachineError):
     """The request cannot be carried out as it stands."""
 
     code = "REQUEST_ERROR"
+    cause = "any other request that cannot be carried out"
+    fix = "read the message"
     fixed_by = FixedBy.CALLER
 
 
@@ -97,54 +104,72 @@ class InvalidRequest(RequestError):
     """The request is malformed."""
 
     code = "VALIDATION_ERROR"
+    cause = "a field is missing, unknown or malformed"
+    fix = "the message names it; `/api/interface/swagger` describes all"
 
 
 class UnknownJobType(RequestError):
     """No job of that type exists."""
 
     code = "UNKNOWN_JOB_TYPE"
+    cause = "no job type of that name"
+    fix = "the hint lists them"
 
 
 class NotFound(RequestError):
     """Nothing exists under that identifier."""
 
     code = "NOT_FOUND"
+    cause = "no request, job, approval or route of that id"
+    fix = "check the id"
 
 
 class Conflict(RequestError):
     """The object is not in a state that allows this."""
 
     code = "CONFLICT"
+    cause = "the object's state forbids this: decided already, still running, made from another file"
+    fix = "the message says which; new `version_id` or `overwrite` for data"
 
 
 class ApprovalFailed(Conflict):
     """The record is not in a state in which this can be decided."""
 
     code = "APPROVAL_FAILED"
+    cause = "the record is not in the state that the decision needs"
+    fix = "the message says which; its history says why"
 
 
 class RevocationFailed(Conflict):
     """The record is not approved, so nothing can be revoked."""
 
     code = "REVOCATION_FAILED"
+    cause = "only what is approved can be revoked"
+    fix = "the message says how it stands"
 
 
 class Unauthenticated(RequestError):
     """The request carries no valid credential."""
 
     code = "UNAUTHENTICATED"
+    cause = "no API key, or a wrong one"
+    fix = "send `X-API-Key`; `./geomachine key` prints the local one"
 
 
 class Forbidden(RequestError):
     """The credential does not carry the role this needs."""
 
     code = "FORBIDDEN"
+    cause = "the key lacks the role"
+    fix = "the hint names the role"
 
 
 class RateLimited(RequestError):
     """The caller sends more requests than it may; `retry_after` is in seconds."""
 
     code = "RATE_LIMITED"
+    cause = "more requests than the caller may send"
+    fix = "wait as `Retry-After` says; limits are settings"
     kind = ErrorKind.TRANSIENT
     fixed_by = FixedBy.RETRY
 
@@ -157,12 +182,16 @@ class PayloadTooLarge(RequestError):
     """The input is larger than the configured limit."""
 
     code = "PAYLOAD_TOO_LARGE"
+    cause = "body or source file above its limit"
+    fix = "upload files to storage; limits are settings"
 
 
 class DataError(GeomachineError):
     """The dataset cannot be processed as it is."""
 
     code = "DATA_ERROR"
+    cause = "any other fault of the dataset"
+    fix = "read the message"
     fixed_by = FixedBy.CALLER
 
 
@@ -170,96 +199,128 @@ class SourceNotFound(DataError):
     """The source file does not exist in its container."""
 
     code = "SOURCE_NOT_FOUND"
+    cause = "no such blob in that container"
+    fix = "upload it, or correct container and path"
 
 
 class UnreadableSource(DataError):
     """The source file cannot be opened or read."""
 
     code = "UNREADABLE_SOURCE"
+    cause = "empty, damaged or not what its extension says"
+    fix = "upload a good file"
 
 
 class UnsupportedFormat(DataError):
     """No reader handles this kind of file."""
 
     code = "UNSUPPORTED_FORMAT"
+    cause = "no reader for this kind of file"
+    fix = "convert it; the hint lists known extensions"
 
 
 class AmbiguousLayer(DataError):
     """The file holds several layers and none was named."""
 
     code = "AMBIGUOUS_LAYER"
+    cause = "several layers and none named"
+    fix = "set `layer_name`"
 
 
 class CrsMissing(DataError):
     """The file states no coordinate reference system and none was given."""
 
     code = "CRS_MISSING"
+    cause = "the file states no CRS"
+    fix = "set `input_crs`"
 
 
 class CrsMismatch(DataError):
     """The file's coordinate reference system contradicts the one given."""
 
     code = "CRS_MISMATCH"
+    cause = "the CRS contradicts the coordinates or the request"
+    fix = "correct `input_crs` or the file"
 
 
 class RasterTypeMismatch(DataError):
     """The raster is not of the declared type."""
 
     code = "RASTER_TYPE_MISMATCH"
+    cause = "the pixels are not of the declared `raster_type`"
+    fix = "declare another, or `auto`"
 
 
 class InvalidRaster(DataError):
     """The raster's content breaks a rule it must keep."""
 
     code = "INVALID_RASTER"
+    cause = "the content breaks a rule, or a warning under `strict_mode`"
+    fix = "the message says which rule"
 
 
 class MixedCollection(DataError):
     """The files are too different to be shown as one collection."""
 
     code = "MIXED_COLLECTION"
+    cause = "files of different types, bands or CRS in one collection"
+    fix = "the message names them; give `target_crs`, or submit them apart"
 
 
 class InvalidGeometry(DataError):
     """A geometry cannot be stored, even after repair."""
 
     code = "INVALID_GEOMETRY"
+    cause = "a geometry cannot be stored, even repaired"
+    fix = "mend the feature it names"
 
 
 class NoFeatures(DataError):
     """The file holds no feature with a geometry."""
 
     code = "NO_FEATURES"
+    cause = "nothing with a geometry in the file"
+    fix = "check layer and columns"
 
 
 class ColumnsMissing(DataError):
     """The table lacks the columns that hold coordinates."""
 
     code = "COLUMNS_MISSING"
+    cause = "coordinate columns not found"
+    fix = "set `lat_column` and `lon_column`, or `wkt_column`"
 
 
 class SchemaMismatch(DataError):
     """The file does not have the columns of the table that its rows shall join."""
 
     code = "SCHEMA_MISMATCH"
+    cause = "`append` or `upsert`, and the file's columns or geometry are not the table's"
+    fix = "the message names the columns that differ; `column_mapping` renames"
 
 
 class DuplicateKey(DataError):
     """The key is empty or not unique."""
 
     code = "DUPLICATE_KEY"
+    cause = "the primary or upsert key is empty in a row, or the same in two"
+    fix = "the message names rows; mend them, or choose another key"
 
 
 class TargetExists(DataError):
     """The output exists already and overwriting was not asked for."""
 
     code = "TARGET_EXISTS"
+    cause = "the output exists"
+    fix = "new `version_id`, or `overwrite`"
 
 
 class TransientError(GeomachineError):
     """A service did not answer as it should; it may later."""
 
     code = "TRANSIENT_ERROR"
+    cause = "another service failed to answer"
+    fix = "wait"
     kind = ErrorKind.TRANSIENT
     fixed_by = FixedBy.RETRY
 
@@ -268,36 +329,48 @@ class DatabaseUnavailable(TransientError):
     """PostgreSQL refused or dropped the connection."""
 
     code = "DATABASE_UNAVAILABLE"
+    cause = "PostgreSQL refused or dropped the connection"
+    fix = "wait; then check the server and `DATABASE_URL`"
 
 
 class StorageUnavailable(TransientError):
     """The object store did not answer."""
 
     code = "STORAGE_UNAVAILABLE"
+    cause = "the object store did not answer, or refused"
+    fix = "wait; then check account, container and rights"
 
 
 class QueueUnavailable(TransientError):
     """The message broker did not answer."""
 
     code = "QUEUE_UNAVAILABLE"
+    cause = "the message broker did not answer"
+    fix = "wait"
 
 
 class TargetChanged(TransientError):
     """The table was changed by somebody else while new rows for it were made."""
 
     code = "TARGET_CHANGED"
+    cause = "another job or a reviewer changed the table meanwhile"
+    fix = "nothing: it is tried again with what is there now"
 
 
 class IdentityUnavailable(TransientError):
     """The identity provider did not answer, so a token cannot be checked."""
 
     code = "IDENTITY_UNAVAILABLE"
+    cause = "Entra ID's keys could not be read, so a token cannot be checked"
+    fix = "wait; then check the network and `ENTRA_TENANT_ID`"
 
 
 class ResourceError(GeomachineError):
     """The worker was too small for the task."""
 
     code = "RESOURCE_ERROR"
+    cause = "the worker was too small"
+    fix = "a bigger worker"
     kind = ErrorKind.RESOURCE
     fixed_by = FixedBy.OPERATOR
 
@@ -306,30 +379,40 @@ class OutOfMemory(ResourceError):
     """The task needed more memory than the worker has."""
 
     code = "OUT_OF_MEMORY"
+    cause = "the task needs more memory than the worker has, or than `WORKER_TASK_MEMORY_MB` allows"
+    fix = "a bigger worker, or ceiling"
 
 
 class TaskTimeout(ResourceError):
     """The task ran longer than it may."""
 
     code = "TASK_TIMEOUT"
+    cause = "the task ran longer than it may"
+    fix = "more time, or a worker instead of the Function App"
 
 
 class WorkerCrashed(ResourceError):
     """The worker process died while it ran the task."""
 
     code = "WORKER_CRASHED"
+    cause = "the worker process died while it ran the task; the message has the signal or exit code"
+    fix = "signal 9: more memory; others: a defect in a native library, see the worker's log"
 
 
 class LeaseExpired(ResourceError):
     """The worker stopped renewing its lease: killed, hung or cut off."""
 
     code = "LEASE_EXPIRED"
+    cause = "the whole worker went silent: killed with its parent, hung, cut off"
+    fix = "look at that worker's log and memory"
 
 
 class ConfigurationError(GeomachineError):
     """A setting is missing or contradicts another."""
 
     code = "CONFIGURATION_ERROR"
+    cause = "a setting is missing or contradicts another"
+    fix = "the message names it"
     fixed_by = FixedBy.OPERATOR
 
 
@@ -337,12 +420,16 @@ class ContractViolation(GeomachineError):
     """A job definition or handler broke its own declaration."""
 
     code = "CONTRACT_VIOLATION"
+    cause = "a job or handler broke its own declaration"
+    fix = "report it"
 
 
 class InjectedFailure(GeomachineError):
     """A failure that the request asked for."""
 
     code = "INJECTED_FAILURE"
+    cause = "`hello_world` was asked to fail"
+    fix = "lower `failure_rate`"
     fixed_by = FixedBy.CALLER
 
 
@@ -350,6 +437,8 @@ class CollectionChanged(GeomachineError):
     """Another job wrote to the collection between reading and writing it."""
 
     code = "COLLECTION_CHANGED"
+    cause = "another job wrote to the collection meanwhile"
+    fix = "nothing: it is read again"
     kind = ErrorKind.TRANSIENT
     fixed_by = FixedBy.RETRY
 
@@ -358,6 +447,8 @@ class StaleAttempt(GeomachineError):
     """Another attempt holds this task now; nothing was written."""
 
     code = "STALE_ATTEMPT"
+    cause = "another attempt holds the task now"
+    fix = "nothing: that attempt finishes it"
     fixed_by = FixedBy.RETRY
 
 
@@ -365,5 +456,7 @@ class Interrupted(GeomachineError):
     """The handler stopped at a checkpoint because it was asked to."""
 
     code = "INTERRUPTED"
+    cause = "the handler stopped at a checkpoint as asked"
+    fix = "nothing: it continues later"
     kind = ErrorKind.TRANSIENT
     fixed_by = FixedBy.RETRY

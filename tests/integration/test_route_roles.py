@@ -14,6 +14,8 @@ from triggers.http.auth import Anyone, Requires
 
 PROBES, PARTNER, REVIEWER, MEMBER, ADMIN = "anyone", "partner", "reviewer", "partner or reviewer", "admin"
 TABLE = {
+    "GET /api/errors": PROBES,
+    "GET /api/errors/{code}": PROBES,
     "GET /api/livez": PROBES,
     "GET /api/readyz": PROBES,
     "GET /api/health": MEMBER,

@@ -43,3 +43,9 @@ def test_an_error_without_words_says_its_docstring(cls: type[GeomachineError]) -
 )
 def test_http_status_follows_from_the_class(cls: type[GeomachineError], status: int) -> None:
     assert status_of(cls()) == status
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_class_says_its_own_cause_and_fix(cls: type[GeomachineError]) -> None:
+    """One that inherits them from a parent with another code would explain itself wrongly."""
+    assert {"code", "cause", "fix"} <= vars(cls).keys()

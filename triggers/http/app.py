@@ -15,6 +15,7 @@ from triggers.http import (
     dead_letters,
     deletion,
     deprecated,
+    error_catalogue,
     errors,
     health,
     history,
@@ -53,6 +54,7 @@ _MODULES = (
     policies,
     audit,
     keys,
+    error_catalogue,
     health,
     deprecated,
 )

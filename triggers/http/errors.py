@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from core import errors
@@ -33,6 +34,22 @@ STATUS: Mapping[type[errors.GeomachineError], int] = {
 }
 
 
+class ErrorBody(BaseModel):
+    """The one shape of every error answer. `hint` says what to do, `request_id` finds the call in the log."""
+
+    success: bool = False
+    error: str
+    error_type: str
+    code: str
+    hint: str | None
+    request_id: str | None
+
+
+def class_name(error: type[errors.GeomachineError]) -> str:
+    """What `error_type` says of a class."""
+    return "ValidationError" if error.code == errors.InvalidRequest.code else error.__name__
+
+
 def status_of(error: errors.GeomachineError) -> int:
     """The status of an error, from the table."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
@@ -40,14 +57,8 @@ def status_of(error: errors.GeomachineError) -> int:
 
 def body(request: Request, *, message: str, error_type: str, code: str, hint: str | None) -> dict[str, object]:
     """The one shape of every error answer."""
-    return {
-        "success": False,
-        "error": message,
-        "error_type": error_type,
-        "code": code,
-        "hint": hint,
-        "request_id": getattr(request.state, "request_id", None),
-    }
+    request_id = getattr(request.state, "request_id", None)
+    return ErrorBody(error=message, error_type=error_type, code=code, hint=hint, request_id=request_id).model_dump()
 
 
 async def _domain(request: Request, error: Exception) -> JSONResponse:
@@ -59,7 +70,7 @@ def answer(request: Request, known: errors.GeomachineError) -> JSONResponse:
     status = status_of(known)
     if status >= 500:
         _log.error("request_failed", code=known.code, error=known.message)
-    name = "ValidationError" if known.code == errors.InvalidRequest.code else type(known).__name__
+    name = class_name(type(known))
     content = body(request, message=known.message, error_type=name, code=known.code, hint=known.hint)
     return JSONResponse(content, status, _headers(known))
 
