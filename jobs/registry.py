@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from core.machine.registry import AnyJob
 from jobs import (
     hello_world,
+    inventory_container_contents,
     process_large_raster_docker,
     process_large_raster_v2,
     process_raster_collection_v2,
@@ -14,14 +15,18 @@ from jobs import (
     process_raster_v2,
     process_vector,
     process_vector_docker,
+    stac_catalog_container,
     stac_catalog_vectors,
+    unpublish_raster,
     unpublish_vector,
+    validate_raster_job,
 )
 
 JOBS: Mapping[str, AnyJob] = {
     job.name: job
     for job in (
         hello_world.JOB,
+        inventory_container_contents.JOB,
         process_large_raster_docker.JOB,
         process_large_raster_v2.JOB,
         process_raster_collection_v2.JOB,
@@ -31,5 +36,8 @@ JOBS: Mapping[str, AnyJob] = {
         process_vector_docker.JOB,
         stac_catalog_vectors.JOB,
         unpublish_vector.JOB,
+        stac_catalog_container.JOB,
+        unpublish_raster.JOB,
+        validate_raster_job.JOB,
     )
 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.contracts.catalog_container import RASTER_DESCRIBE_BLOB, RASTER_LIST_FILES
 from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
 from core.contracts.raster_collection import RASTER_CREATE_STAC_COLLECTION
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
+from core.contracts.raster_reports import INVENTORY_ANALYZE, INVENTORY_LIST, RASTER_REPORT
 from core.contracts.raster_tiles import RASTER_PROCESS_LARGE, RASTER_TILING_SCHEME
+from core.contracts.unpublish_raster import UNPUBLISH_BLOB, UNPUBLISH_INVENTORY, UNPUBLISH_STAC
 from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_PROCESS_COMPLETE, VECTOR_UPLOAD
 from core.contracts.vector_catalog import (
     UNPUBLISH_DROP_TABLE,
@@ -25,6 +28,14 @@ HANDLERS: Mapping[AnyTask, str] = {
     RASTER_CREATE_COG: "services.raster.handlers:create_cog",
     RASTER_EXTRACT_STAC: "services.raster.handlers:extract_stac",
     RASTER_CREATE_STAC_COLLECTION: "services.raster.collections:create_collection",
+    RASTER_LIST_FILES: "services.raster.existing:list_files",
+    RASTER_DESCRIBE_BLOB: "services.raster.existing:describe_blob",
+    RASTER_REPORT: "services.raster.reporting:report",
+    INVENTORY_LIST: "services.containers.inventory:list_pages",
+    INVENTORY_ANALYZE: "services.containers.inventory:analyze",
+    UNPUBLISH_INVENTORY: "services.raster.unpublishing:inventory",
+    UNPUBLISH_STAC: "services.raster.unpublishing:remove",
+    UNPUBLISH_BLOB: "services.raster.unpublishing:delete_blob",
     RASTER_TILING_SCHEME: "services.raster.tiling:scheme",
     RASTER_PROCESS_LARGE: "services.raster.tiling:process_large",
     RASTER_PROCESS_COMPLETE: "services.raster.complete:process",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,19 @@ class CatalogMember:
     width: int | None = None
 
 
+@dataclass(frozen=True)
+class CatalogedRaster:
+    """What there is of a raster: its row, its item, the hrefs of its files, and what hangs on them."""
+
+    cog_id: str | None
+    item: bool
+    approved: bool
+    hrefs: Sequence[str]
+    renders: int
+    dataset_refs: int
+    other_items: int
+
+
 class Catalog(Protocol):
     """Collections and items as they are now; another transaction may change them the next moment."""
 
@@ -29,6 +42,14 @@ class Catalog(Protocol):
 
     def members(self, collection_id: str) -> Sequence[CatalogMember]:
         """The collection's items that have a COG."""
+        ...
+
+    def raster(self, collection_id: str, item_id: str) -> CatalogedRaster | None:
+        """What there is of a raster."""
+        ...
+
+    def cataloged(self, container: str, paths: Sequence[str]) -> Mapping[str, str]:
+        """Those of the files that are COGs of the catalogue, with their items as `collection/item`."""
         ...
 
     def mosaic_id(self, collection_id: str) -> str:

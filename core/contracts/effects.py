@@ -58,6 +58,22 @@ class ExtendCollection:
 
 
 @dataclass(frozen=True)
+class RemoveRaster:
+    """Take a raster out of the catalogue: item, row, references, renders, its part in reviews; the collection shrinks.
+
+    An approved one is a Conflict unless `force_approved`. `delete_collection` removes a collection left without items.
+    """
+
+    collection_id: str
+    item_id: str
+    force_approved: bool
+    delete_collection: bool
+    by: str
+    reason: str
+    mosaic_file: MosaicFile | None = None
+
+
+@dataclass(frozen=True)
 class UpsertCogMetadata:
     """Write the row of `app.cog_metadata` that describes a COG."""
 
@@ -132,6 +148,7 @@ class CatalogFeatureTable:
 Effect = (
     UpsertStacItem
     | ExtendCollection
+    | RemoveRaster
     | UpsertCogMetadata
     | UpsertDatasetRef
     | SwapFeatureTable

@@ -21,7 +21,7 @@ Connection = psycopg.Connection[TupleRow]
 
 _SQL = Queries("pgstac")
 #: Properties whose values a collection lists.
-_SUMMARISED = ("proj:code", "app:raster_type", "app:dtype", "app:band_count")
+SUMMARISED = ("proj:code", "app:raster_type", "app:dtype", "app:band_count")
 _SEARCH_ID = "mosaic:search_id"
 
 
@@ -34,7 +34,7 @@ def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
         raise missing_collection(collection_id)
     wanted = _summarised(_with_items(stored or effect.collection, effect.items), effect.items)
     if effect.mosaic:
-        wanted = _with_summary(wanted, _SEARCH_ID, [register_mosaic(conn, collection_id)])
+        wanted = with_summary(wanted, _SEARCH_ID, [register_mosaic(conn, collection_id)])
     if effect.mosaic_file is not None:
         assets = cast("Json", wanted.get("assets", {}))
         wanted["assets"] = {**assets, "mosaicjson": dict(effect.mosaic_file.asset)}
@@ -44,7 +44,7 @@ def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
         conn.execute(_SQL["update_collection"], {"content": json.dumps(wanted)})
     write_items(conn, collection_id, effect.items)
     if effect.mosaic_file is not None:
-        _same_members(conn, collection_id, effect.mosaic_file)
+        same_members(conn, collection_id, effect.mosaic_file)
 
 
 def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
@@ -76,21 +76,24 @@ def _with_items(collection: StacJson, items: Sequence[StacJson]) -> Json:
 
 def _summarised(collection: Json, items: Sequence[StacJson]) -> Json:
     """Every value that an item has ever brought."""
-    for name in _SUMMARISED:
+    for name in SUMMARISED:
         brought = [cast("Mapping[str, JsonValue]", item["properties"]).get(name) for item in items]
         known = cast("dict[str, list[JsonValue]]", collection.get("summaries", {})).get(name, [])
         values = {json.dumps(value): value for value in [*known, *brought] if value is not None}
         if values:
-            collection = _with_summary(collection, name, [values[key] for key in sorted(values)])
+            collection = with_summary(collection, name, [values[key] for key in sorted(values)])
     return collection
 
 
-def _with_summary(collection: Json, name: str, values: list[JsonValue]) -> Json:
+def with_summary(collection: Json, name: str, values: list[JsonValue]) -> Json:
+    """The collection with the values of a property; without any it is not summarised."""
     summaries = cast("Json", collection.get("summaries", {}))
-    return {**collection, "summaries": {**summaries, name: values}}
+    kept = {key: value for key, value in summaries.items() if key != name}
+    return {**collection, "summaries": {**kept, name: values} if values else kept}
 
 
-def _same_members(conn: Connection, collection_id: str, file: MosaicFile) -> None:
+def same_members(conn: Connection, collection_id: str, file: MosaicFile) -> None:
+    """Raise CollectionChanged unless a MosaicJSON speaks of exactly the items that are there."""
     found = {str(row[0]) for row in conn.execute(_SQL["item_ids"], {"collection_id": collection_id})}
     if found != file.members:
         raise CollectionChanged(f"Collection {collection_id!r} got other items while its mosaic was written.")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from core.contracts.catalog import CatalogMember
+from psycopg.rows import class_row
+
+from core.contracts.catalog import CatalogedRaster, CatalogMember
 from core.contracts.effects import StacJson
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("pgstac")
+_UNPUBLISH = Queries("unpublish")
 
 
 class PostgresCatalog:
@@ -30,6 +33,17 @@ class PostgresCatalog:
         with connection(self._pool) as conn:
             rows = conn.execute(_SQL["members"], {"collection_id": collection_id}).fetchall()
         return [CatalogMember(item, tuple(bbox), href, width) for item, bbox, href, width in rows]
+
+    def raster(self, collection_id: str, item_id: str) -> CatalogedRaster | None:
+        """What there is of a raster."""
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(CatalogedRaster)) as cursor:
+            return cursor.execute(_UNPUBLISH["raster"], {"collection_id": collection_id, "item_id": item_id}).fetchone()
+
+    def cataloged(self, container: str, paths: Sequence[str]) -> Mapping[str, str]:
+        """Those of the files that are COGs of the catalogue."""
+        with connection(self._pool) as conn:
+            rows = conn.execute(_UNPUBLISH["cataloged"], {"container": container, "paths": list(paths)}).fetchall()
+        return {str(path): str(item) for path, item in rows}
 
     def mosaic_id(self, collection_id: str) -> str:
         """The id of the search for the collection's published items."""

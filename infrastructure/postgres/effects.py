@@ -10,12 +10,18 @@ from core.contracts.effects import (
     ExtendCollection,
     MergeFeatureTable,
     RemoveFeatureTable,
+    RemoveRaster,
     SwapFeatureTable,
     UpsertCogMetadata,
     UpsertDatasetRef,
     UpsertStacItem,
 )
-from infrastructure.pgstac import apply_extend_collection, apply_upsert_cog_metadata, apply_upsert_item
+from infrastructure.pgstac import (
+    apply_extend_collection,
+    apply_remove_raster,
+    apply_upsert_cog_metadata,
+    apply_upsert_item,
+)
 from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.feature_removal import apply_catalog, apply_remove
@@ -29,6 +35,8 @@ def apply(conn: Connection, effect: Effect) -> None:
             apply_upsert_item(conn, effect)
         case ExtendCollection():
             apply_extend_collection(conn, effect)
+        case RemoveRaster():
+            apply_remove_raster(conn, effect)
         case UpsertCogMetadata():
             apply_upsert_cog_metadata(conn, effect)
         case UpsertDatasetRef():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -37,6 +37,25 @@ def mosaic_file(
         return None, None
     members = {member.item_id: member for member in ctx.catalog.members(collection_id)}
     members |= {member.item_id: member for member in map(_member, items)}
+    return _written(ctx, collection_id, members, stored, maxzoom)
+
+
+def mosaic_without(ctx: TaskContext, collection_id: str, item_id: str) -> MosaicFile | None:
+    """The MosaicJSON of a collection that has one, without an item; None also when no other item is left."""
+    stored = cast("dict[str, dict[str, str]]", (ctx.catalog.collection(collection_id) or {}).get("assets", {}))
+    members = {member.item_id: member for member in ctx.catalog.members(collection_id) if member.item_id != item_id}
+    if "mosaicjson" not in stored or not members:
+        return None
+    return _written(ctx, collection_id, members, stored, None)[0]
+
+
+def _written(
+    ctx: TaskContext,
+    collection_id: str,
+    members: Mapping[str, CatalogMember],
+    stored: dict[str, dict[str, str]],
+    maxzoom: int | None,
+) -> tuple[MosaicFile, MosaicSummary]:
     document = mosaicjson(collection_id, members.values(), maxzoom)
     data = json.dumps(document, separators=(",", ":")).encode()
     name = immutable_name(CONTAINER, slug(collection_id), "mosaic", hashlib.sha256(data).hexdigest(), ".json")

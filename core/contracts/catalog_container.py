@@ -1,0 +1,75 @@
+"""Cataloguing COGs that lie in a container already, where they lie."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from core.contracts.jobs import JobResult
+from core.contracts.raster import CreateCogOutput, RasterDataset, RasterInspection, RasterSource, RasterType
+from core.contracts.raster_collection import CollectionOptions, CollectionReference, FileOutcome, MosaicSummary
+from core.contracts.storage import BlobName
+from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.errors import InvalidRequest
+
+
+class CatalogContainerParameters(RasterDataset, CollectionOptions):
+    """Parameters of `stac_catalog_container`. Files that the catalogue knows are passed over."""
+
+    container_name: str
+    prefix: str = Field("", max_length=900)
+    extension_filter: str = Field(".tif", min_length=1, max_length=20)
+    file_limit: int = Field(1000, ge=1, le=10_000)
+    raster_type: RasterType = RasterType.AUTO
+
+    @field_validator("container_name")
+    @classmethod
+    def _ours(cls, value: str) -> str:
+        try:
+            BlobName(value, "x")
+        except InvalidRequest as e:
+            raise ValueError(str(e)) from e
+        return value
+
+
+class ContainerListing(Contract):
+    """The files to catalogue, and how many were passed over or left for another time."""
+
+    blobs: tuple[str, ...]
+    known: int
+    left: int
+
+
+class CatalogBlobInput(RasterSource):
+    """One COG to describe."""
+
+    raster_type: RasterType = RasterType.AUTO
+
+
+class CatalogedBlob(Contract):
+    """A COG as the catalogue describes rasters: its own source, and its own COG."""
+
+    inspection: RasterInspection
+    made: CreateCogOutput
+
+
+class CatalogContainerResult(JobResult):
+    """Result of `stac_catalog_container`. `stac` is None when there was nothing to catalogue."""
+
+    container: str
+    collection_id: str
+    cataloged: int
+    failed: int
+    known: int
+    left: int
+    files: tuple[FileOutcome, ...]
+    mosaicjson: MosaicSummary | None = None
+    stac: CollectionReference | None = None
+    stages_completed: int
+
+
+RASTER_LIST_FILES = TaskType(
+    "raster_list_files", CatalogContainerParameters, ContainerListing, queue=Queue.RASTER, weight=Weight.HEAVY
+)
+RASTER_DESCRIBE_BLOB = TaskType(
+    "raster_describe_cog", CatalogBlobInput, CatalogedBlob, queue=Queue.RASTER, weight=Weight.HEAVY
+)

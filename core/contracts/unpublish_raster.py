@@ -1,0 +1,88 @@
+"""Taking a raster back: what there is of it, what becomes of it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.contracts.jobs import JobResult
+from core.contracts.raster import Identifier
+from core.contracts.tasks import Contract, Queue, TaskType, Weight
+
+
+class UnpublishRasterParameters(Contract):
+    """Parameters of `unpublish_raster`. `reason` is kept with the approval that this revokes."""
+
+    stac_item_id: Identifier
+    collection_id: Identifier
+    dry_run: bool = True
+    force_approved: bool = False
+    delete_collection: bool = False  #: when no item is left in it
+    reason: str = Field("Unpublished on request.", min_length=1, max_length=1000)
+    requested_by: str = Field("unpublish_raster", min_length=1, max_length=200)
+
+
+class RasterInventory(Contract):
+    """What there is of a raster. `blobs` are `container/path`, outputs of ours only."""
+
+    cog_id: str | None = None
+    item: bool  #: the STAC item is there
+    approved: bool  #: the public sees it
+    blobs: tuple[str, ...] = ()
+    renders: int = 0
+    dataset_refs: int = 0
+    other_items: int = 0  #: that stay in the collection
+
+
+class RemoveRasterInput(Contract):
+    """What taking it out of the catalogue needs."""
+
+    parameters: UnpublishRasterParameters
+    inventory: RasterInventory
+
+
+class RasterRemoved(Contract):
+    """What was taken out, in one transaction."""
+
+    collection_id: str
+    item_id: str
+
+
+class BlobInput(Contract):
+    """A file that nothing refers to any more."""
+
+    container: str
+    path: str
+
+
+class BlobDeleted(Contract):
+    """Whether it is gone: kept when a newer entry of the catalogue uses it, absent when it was gone before."""
+
+    deleted: bool
+    kept: bool = False
+
+
+class UnpublishRasterResult(JobResult):
+    """Result of `unpublish_raster`. With `dry_run` it says what would be removed."""
+
+    dry_run: bool
+    stac_item_id: str
+    collection_id: str
+    inventory: RasterInventory
+    needs_force: bool
+    removed: bool
+    blobs_deleted: tuple[str, ...]
+    blobs_kept: tuple[str, ...]
+    stages_completed: int
+
+
+UNPUBLISH_INVENTORY = TaskType(
+    "unpublish_inventory_raster",
+    UnpublishRasterParameters,
+    RasterInventory,
+    queue=Queue.RASTER,
+    weight=Weight.HEAVY,
+)
+UNPUBLISH_STAC = TaskType(
+    "unpublish_delete_stac", RemoveRasterInput, RasterRemoved, queue=Queue.RASTER, weight=Weight.HEAVY
+)
+UNPUBLISH_BLOB = TaskType("unpublish_delete_blob", BlobInput, BlobDeleted, queue=Queue.RASTER, weight=Weight.HEAVY)

@@ -1,0 +1,1 @@
+"""What lies in a container, whoever put it there."""
