@@ -32,7 +32,7 @@ from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
-from infrastructure.postgres.dataset_refs import DatasetRefs
+from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
@@ -87,11 +87,11 @@ class Runtime:
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
+        self.datasets = Datasets(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
         self.catalog = PostgresCatalog(self.pool)
         self.renders = RenderConfigs(self.pool)
-        self.dataset_refs = DatasetRefs(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         self.platform = PlatformService(
             self.machine,

@@ -26,6 +26,20 @@ def data_access(result: Mapping[str, JsonValue] | None, base_url: str) -> Links:
     return links
 
 
+def item_links(item: Mapping[str, JsonValue], base_url: str) -> Links:
+    """Links of every service that shows a STAC item."""
+    collection, identifier = str(item["collection"]), str(item["id"])
+    assets = cast("Mapping[str, JsonValue]", item.get("assets") or {})
+    properties = cast("Mapping[str, JsonValue]", item["properties"])
+    links: Links = {"stac": _stac(base_url, collection, identifier)}
+    table = properties.get("postgis:table")
+    if table:
+        links |= _vector(base_url, str(properties.get("postgis:schema", "geo")), str(table))
+    elif any("geotiff" in str(cast("Mapping[str, JsonValue]", a).get("type")) for a in assets.values()):
+        links["titiler"] = _raster(base_url, collection, identifier)
+    return links
+
+
 def _stac(base: str, collection: str, item: str) -> dict[str, str]:
     url = f"{base}/api/stac/collections/{collection}"
     return {

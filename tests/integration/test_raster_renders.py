@@ -134,16 +134,17 @@ def test_all_rasters_of_a_dataset_are_asked_for_over_http(geo: Platform, tmp_pat
         path = write_tiff(tmp_path / f"{version}.tif", np.full((9, 9), number + 1, np.uint8), nodata=0)
         status = geo.process(path, dataset_id="Floods", resource_id="kigali", version_id=version)
     geo.approve(status)
-    url = "/api/datasets/Floods/refs"
-    found = geo.api.get(url, "ann", data_type="raster")["refs"]
+    url = "/api/platform/catalog/dataset/Floods"
+    found = geo.api.get(url, "ann", data_type="raster")["items"]
     assert [(ref["version_id"], ref["published"], ref["data_type"]) for ref in found] == [
         ("v1", False, "raster"),
         ("v2", True, "raster"),
     ]
-    assert geo.public.get(found[1]["item_url"]).json()["id"] == found[1]["item_id"]
-    assert geo.api.get(url, "bob")["refs"] == [] and geo.api.get(url, "rex")["count"] == 2
-    assert [ref["version_id"] for ref in geo.api.get(url, "rex", version_id="v2")["refs"]] == ["v2"]
-    assert geo.api.get(url, "rex", data_type="vector")["refs"] == []
+    assert geo.public.get(found[1]["stac_url"]).json()["id"] == found[1]["item_id"]
+    assert [ref["version_id"] for ref in geo.api.get(url, "bob")["items"]] == ["v2"], "public and approved"
+    assert geo.api.get(url, "rex")["count"] == 2
+    assert [ref["version_id"] for ref in geo.api.get(url, "rex", version_id="v2")["items"]] == ["v2"]
+    assert geo.api.get(url, "rex", data_type="vector")["items"] == []
 
 
 def test_the_colour_maps_offered_are_those_of_the_tile_server() -> None:

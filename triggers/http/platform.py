@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from core.contracts.platform import AddToCollection, SubmitRequest
 from core.contracts.requests import KnownRequest
-from core.errors import NotFound
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from services.platform.submit import Accepted
 from triggers.http import plans, views
 from triggers.http.access import BaseUrl, TheRuntime
 from triggers.http.paging import Word
-from triggers.http.scope import Partner, standing
+from triggers.http.scope import Partner, standing, visible_request
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
 
@@ -104,9 +103,7 @@ def _answer(accepted: Accepted, base: str, response: Response) -> SubmitAnswer:
 @router.get("/status/{id}")
 def status(id: str, runtime: TheRuntime, base: BaseUrl, caller: Partner, verbose: bool = False) -> dict[str, object]:  # noqa: A002
     """How a request is; the id is a request_id or a job_id."""
-    known = (runtime.requests.find(id) or runtime.requests.find_by_job(id)) if "\0" not in id else None
-    if known is None or not (caller.sees_everything or known.request.client_id == caller.client_id):
-        raise NotFound(f"No Platform request found for ID: {id}", hint="ID can be either a request_id or job_id")
+    known = visible_request(runtime, id, caller)
     job = runtime.jobs.job(known.request.job_id)
     stages = runtime.jobs.stages(job)
     summary = views.task_summary(stages)

@@ -10,6 +10,7 @@ from fastapi import Depends, Query
 
 from composition import Runtime
 from core.contracts.principals import Principal
+from core.contracts.requests import KnownRequest
 from core.contracts.situations import Situation, StageProgress
 from core.errors import Forbidden, NotFound
 from core.models.access import Role
@@ -51,6 +52,19 @@ def own_job(job_id: str, runtime: TheRuntime, caller: Partner) -> JobView:
     if caller.may() or is_own(runtime, job, caller):
         return job
     raise Forbidden(f"Job {job_id} is not {caller.name}'s.", hint="Its submitter or an admin may do this.")
+
+
+def may_see(known: KnownRequest, caller: Principal) -> bool:
+    """True for a request of the caller's client, and for whoever sees all."""
+    return caller.sees_everything or known.request.client_id == caller.client_id
+
+
+def visible_request(runtime: Runtime, any_id: str, caller: Principal) -> KnownRequest:
+    """The request of a request_id or of a job_id. Raises NotFound, also for one of somebody else."""
+    known = (runtime.requests.find(any_id) or runtime.requests.find_by_job(any_id)) if "\0" not in any_id else None
+    if known is None or not may_see(known, caller):
+        raise NotFound(f"No Platform request found for ID: {any_id}", hint="ID can be either a request_id or job_id")
+    return known
 
 
 TheJob = Annotated[JobView, Depends(the_job)]
