@@ -132,7 +132,8 @@ class Runtime:
         return PostgresFeatureTables(self.pool)
 
     def _resources(self) -> Resources:
-        return Resources(self.storage, self.tables, self.catalog, self.settings.app.home / "scratch")
+        scratch, limit = self.settings.app.home / "scratch", self.settings.platform.max_raster_pixels
+        return Resources(self.storage, self.tables, self.catalog, scratch, limit)
 
     def close(self) -> None:
         """Give every connection back."""

@@ -18,6 +18,7 @@ def validation_summary(inspection: RasterInspection) -> RasterValidation:
         data_type=inspection.dtype,
         width=inspection.grid.width,
         height=inspection.grid.height,
+        is_cog=inspection.is_cog,
         warnings=inspection.findings,
     )
 

@@ -82,6 +82,11 @@ class TaskContext(Protocol):
         ...
 
     @property
+    def max_raster_pixels(self) -> int:
+        """Width times height above which this system refuses a raster (`RASTER_MAX_PIXELS`)."""
+        ...
+
+    @property
     def catalog(self) -> Catalog:
         """The STAC catalogue, to look at."""
         ...

@@ -326,7 +326,7 @@ class ValidateRasterInput(RasterSource):
     raster_type: RasterType = RasterType.AUTO
     strict_mode: bool = False
     must_extend: str | None = None  #: a collection without which there is no use in starting
-    max_pixels: int = Field(MAX_PIXELS, ge=1)
+    max_pixels: int | None = Field(None, ge=1)  #: None: as many as the system allows
 
 
 class CreateCogInput(Contract):
@@ -376,6 +376,7 @@ class RasterValidation(Contract):
     data_type: str
     width: int
     height: int
+    is_cog: bool  #: the source was one already
     warnings: tuple[Finding, ...]
 
 

@@ -34,6 +34,7 @@ class Resources:
     tables: FeatureTables
     catalog: Catalog
     scratch: Path
+    max_raster_pixels: int
 
 
 @dataclass
@@ -63,6 +64,11 @@ class Attempt:
     def catalog(self) -> Catalog:
         """The STAC catalogue."""
         return self.resources().catalog
+
+    @property
+    def max_raster_pixels(self) -> int:
+        """Width times height above which a raster is refused."""
+        return self.resources().max_raster_pixels
 
     @property
     def workdir(self) -> Path:

@@ -89,7 +89,6 @@ def _file(cog: CogFile, storage: ObjectStorage) -> dict[str, object]:
         "checksum": multihash(cog.checksum),
         "size_bytes": cog.size_bytes,
         "band_count": len(cog.band_colors),
-        "colorinterp": list(cog.band_colors),
     }
 
 
@@ -109,6 +108,8 @@ def _other(cog: CogFile, storage: ObjectStorage) -> Json:
 def _bands(source: RasterInspection, cog: CogFile) -> dict[str, object]:
     measured = source.bands[: len(cog.band_colors)]
     return {
+        # GeoTIFF calls a first band grey that the source left undefined; a band added by a warp is only in the COG.
+        "colorinterp": [*(band.color for band in measured), *cog.band_colors[len(measured) :]],
         "dtype": source.dtype,
         "nodata": from_json(source.bands[0].nodata),
         "band_names": [band_name(band) for band in measured],

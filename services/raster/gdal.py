@@ -30,6 +30,8 @@ def gdal_session(storage: ObjectStorage, name: BlobName) -> Iterator[None]:
         "GDAL_TIFF_INTERNAL_MASK": True,
         # A sidecar would be written beside the source, in the partner's container.
         "GDAL_PAM_ENABLED": False,
+        # Dimensions called x and y are coordinates, also where no attribute says so.
+        "GDAL_NETCDF_IGNORE_XY_AXIS_NAME_CHECKS": "YES",
         # Pixel functions in a VRT are somebody's program.
         "GDAL_VRT_ENABLE_PYTHON": "NO",
         **storage.gdal_options(name),

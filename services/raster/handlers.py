@@ -36,12 +36,14 @@ def validate(params: ValidateRasterInput, ctx: TaskContext) -> RasterInspection:
     if params.target_crs:
         parse_crs(params.target_crs, "target_crs")
 
+    limited = params if params.max_pixels else params.model_copy(update={"max_pixels": ctx.max_raster_pixels})
+
     def progress(percent: float) -> None:
         _stop_if_asked(ctx)
         ctx.report_progress(percent, "Reading pixels")
 
     with gdal_session(ctx.storage, name):
-        return inspect(locate(ctx.storage, name, ctx.workdir, variable=params.variable), params, progress)
+        return inspect(locate(ctx.storage, name, ctx.workdir, variable=params.variable), limited, progress)
 
 
 def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:

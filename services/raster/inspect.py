@@ -9,6 +9,7 @@ from rasterio.io import DatasetReader
 from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import (
+    MAX_PIXELS,
     Coverage,
     Finding,
     RasterBand,
@@ -64,7 +65,7 @@ def inspect_header(located: Located, request: ValidateRasterInput) -> RasterInsp
 
 
 def _placed(dataset: DatasetReader, located: Located, request: ValidateRasterInput) -> tuple[Placement, RasterGrid]:
-    check_structure(dataset, str(located), request.max_pixels)
+    check_structure(dataset, str(located), request.max_pixels or MAX_PIXELS)
     placement = place(dataset, str(located), request.input_crs)
     return placement, grid(dataset, placement.crs, str(located))
 

@@ -52,6 +52,11 @@ class PartOf:
         return self.whole.tables
 
     @property
+    def max_raster_pixels(self) -> int:
+        """The system's limit."""
+        return self.whole.max_raster_pixels
+
+    @property
     def catalog(self) -> Catalog:
         """The STAC catalogue."""
         return self.whole.catalog

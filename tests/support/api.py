@@ -121,12 +121,13 @@ class Api:
 
 
 @contextmanager
-def serve(db: str, home: Path) -> Iterator[Api]:
-    """The API on a database."""
+def serve(db: str, home: Path, **changes: object) -> Iterator[Api]:
+    """The API on a database, with other settings where given."""
     settings = replace(
         config.load(),
         app=AppSettings(GEOMACHINE_HOME=home),
         database=DatabaseSettings(DATABASE_URL=SecretStr(db)),
+        **changes,  # type: ignore[arg-type]
     )
     runtime = ProbedRuntime(settings)
     try:

@@ -90,7 +90,10 @@ class Platform:
 
 
 @contextmanager
-def platform(db: str, home: Path) -> Iterator[Platform]:
-    """The service on a database."""
-    with serve(db, home) as api, TestClient(create_service(api.runtime), base_url="http://geo.example") as public:
+def platform(db: str, home: Path, **settings: object) -> Iterator[Platform]:
+    """The service on a database, with other settings where given."""
+    with (
+        serve(db, home, **settings) as api,
+        TestClient(create_service(api.runtime), base_url="http://geo.example") as public,
+    ):
         yield Platform(api, public)

@@ -74,6 +74,7 @@ class Context:
     progress: list[tuple[float, str]] = field(default_factory=list)
     asked: int = 0
     catalog: EmptyCatalog = field(default_factory=EmptyCatalog)
+    max_raster_pixels: int = 4_000_000_000
 
     def should_stop(self) -> bool:
         self.asked += 1
