@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from core.machine.registry import AnyJob
 from jobs import (
     hello_world,
+    ingest_collection,
     inventory_container_contents,
     process_large_raster_docker,
     process_large_raster_v2,
@@ -26,6 +27,7 @@ JOBS: Mapping[str, AnyJob] = {
     job.name: job
     for job in (
         hello_world.JOB,
+        ingest_collection.JOB,
         inventory_container_contents.JOB,
         process_large_raster_docker.JOB,
         process_large_raster_v2.JOB,

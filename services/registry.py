@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.contracts.catalog_container import RASTER_DESCRIBE_BLOB, RASTER_LIST_FILES
 from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
+from core.contracts.ingest import INGEST_COPY, INGEST_INVENTORY, INGEST_REGISTER
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
 from core.contracts.raster_collection import RASTER_CREATE_STAC_COLLECTION
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
@@ -28,6 +29,9 @@ HANDLERS: Mapping[AnyTask, str] = {
     RASTER_CREATE_COG: "services.raster.handlers:create_cog",
     RASTER_EXTRACT_STAC: "services.raster.handlers:extract_stac",
     RASTER_CREATE_STAC_COLLECTION: "services.raster.collections:create_collection",
+    INGEST_INVENTORY: "services.raster.ingest_documents:inventory",
+    INGEST_COPY: "services.raster.ingesting:copy_batch",
+    INGEST_REGISTER: "services.raster.ingesting:register",
     RASTER_LIST_FILES: "services.raster.existing:list_files",
     RASTER_DESCRIBE_BLOB: "services.raster.existing:describe_blob",
     RASTER_REPORT: "services.raster.reporting:report",

@@ -1,0 +1,137 @@
+"""Copying ready-made COGs and registering them with what their own STAC items say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import cast
+
+from pydantic import JsonValue
+
+from core.contracts.context import TaskContext
+from core.contracts.ingest import (
+    CopiedItem,
+    IngestBatch,
+    IngestBatchInput,
+    IngestOutcome,
+    IngestRegisterInput,
+    IngestStatus,
+    ItemToCopy,
+)
+from core.contracts.raster import ExtractStacInput, ValidateRasterInput
+from core.contracts.raster_collection import CatalogedCollection
+from core.contracts.storage import BlobName
+from core.errors import DataError, Interrupted, InvalidRaster, RequestError
+from core.naming import immutable_name, slug
+from services.raster import handlers
+from services.raster.cog import MEDIA_TYPE, sha256
+from services.raster.collections import catalog
+from services.raster.describing import metadata_of
+from services.raster.existing import existing_cog
+from services.raster.ingest_documents import failed
+from services.raster.metadata import RasterMetadata
+from services.raster.part import part
+
+#: Properties that are ours to state, or that the COG itself tells.
+_OURS = ("app:", "platform:", "proj:", "raster:", "file:", "processing:", "geo:", "eo:bands", "renders")
+_OF_THE_ROW = frozenset(
+    {"title", "description", "license", "providers", "keywords", "datetime", "start_datetime", "end_datetime"}
+    | {"created", "updated", "sci:doi", "sci:citation"}
+)
+
+
+def copy_batch(task: IngestBatchInput, ctx: TaskContext) -> IngestBatch:
+    """Copy and inspect each COG of a batch; one that is bad is told and the others go on."""
+    copied: list[CopiedItem] = []
+    outcomes: list[IngestOutcome] = []
+    for number, item in enumerate(task.items):
+        if ctx.should_stop():
+            raise Interrupted("Stopped between two items; files already copied keep their names.")
+        share = (100.0 * number / len(task.items), 100.0 * (number + 1) / len(task.items))
+        try:
+            done = _copied(task, item, ctx, number, share)
+        except (DataError, RequestError) as e:
+            outcomes.append(failed(item.item_id, e, item.blob))
+            continue
+        cog = done.request.cogs[0]
+        copied.append(done)
+        outcomes.append(
+            IngestOutcome(
+                item_id=item.item_id,
+                status=IngestStatus.COMPLETED,
+                source_blob=item.blob,
+                cog_blob=cog.blob_name,
+                size_mb=round(cog.size_bytes / 1e6, 3),
+            )
+        )
+    return IngestBatch(copied=tuple(copied), outcomes=tuple(outcomes))
+
+
+def register(task: IngestRegisterInput, ctx: TaskContext) -> CatalogedCollection:
+    """Collection, items, rows and mosaic in one transaction."""
+    described = [_told(metadata_of(item.request, ctx), item.document) for item in task.copied]
+    return catalog(ctx, task.dataset, task.collection, described, mosaicjson=task.create_mosaicjson)
+
+
+def _copied(
+    task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext, number: int, share: tuple[float, float]
+) -> CopiedItem:
+    source = BlobName(task.source_container, item.blob)
+    inspecting = part(ctx, f"item-{number}", *share)
+    request = ValidateRasterInput(container_name=source.container, blob_name=source.path)
+    inspection = handlers.validate(request, inspecting)
+    if not inspection.is_cog:
+        raise InvalidRaster(f"{source} is no Cloud-Optimized GeoTIFF.", hint="Have process_raster_v2 make one of it.")
+    _same_place(item, inspection.grid.bbox)
+    local = inspecting.workdir / "copy.tif"
+    ctx.storage.download(source, local)
+    folder = f"{slug(task.dataset.collection_id)}/ingested"
+    target = immutable_name(task.target_container, folder, slug(item.item_id), sha256(local), ".tif")
+    ctx.storage.upload(local, target, content_type=MEDIA_TYPE)
+    local.unlink()
+    cog = existing_cog(target, inspection, ctx.storage)
+    dataset = task.dataset.model_copy(update={"item_id": item.item_id, "title": None, "description": None})
+    return CopiedItem(
+        document=item.document,
+        request=ExtractStacInput(dataset=dataset, inspection=inspection, cogs=(cog,)),
+    )
+
+
+def _same_place(item: ItemToCopy, bbox: tuple[float, float, float, float]) -> None:
+    """An item whose bbox is elsewhere describes another file."""
+    stated = cast("list[float] | None", item.document.get("bbox"))
+    if stated is None:
+        return
+    west, south, east, north = stated if len(stated) == 4 else (stated[0], stated[1], stated[3], stated[4])
+    apart = north < bbox[1] or south > bbox[3]
+    if west <= east and bbox[0] <= bbox[2]:
+        apart = apart or east < bbox[0] or west > bbox[2]
+    if apart:
+        raise InvalidRaster(
+            f"Item {item.item_id!r} says bbox {stated}, but {PurePosixPath(item.blob).name} lies at {list(bbox)}.",
+            hint="Check that the item's asset names the right file.",
+        )
+
+
+def _told(metadata: RasterMetadata, document: Mapping[str, JsonValue]) -> RasterMetadata:
+    """The row with what the item says that the pixels do not: times, words, and properties of its own."""
+    properties = cast("Mapping[str, JsonValue]", document["properties"])
+    start = properties.get("start_datetime") or properties.get("datetime")
+    end = properties.get("end_datetime") or properties.get("datetime")
+    extra = {k: v for k, v in properties.items() if k not in _OF_THE_ROW and not k.startswith(_OURS) and v is not None}
+    told: dict[str, object] = {
+        "temporal_start": datetime.fromisoformat(str(start)) if start else None,
+        "temporal_end": datetime.fromisoformat(str(end)) if end else None,
+        "datetime_source": "item" if start else None,
+        "title": properties.get("title"),
+        "description": properties.get("description"),
+        "license": properties.get("license"),
+        "providers": properties.get("providers"),
+        "keywords": properties.get("keywords"),
+        "sci_doi": properties.get("sci:doi"),
+        "sci_citation": properties.get("sci:citation"),
+        "custom_properties": {**(metadata.record.custom_properties or {}), **extra} or None,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    return RasterMetadata(type(metadata.record).model_validate({**dict(metadata.record), **known}))
