@@ -70,13 +70,11 @@ def huge(folder: Path) -> Path:
 
 
 def one_block(folder: Path) -> Path:
-    """A single strip of 700 MiB, which would have to be unpacked at once."""
-    path = folder / "strip.tif"
-    shape = {"width": 27_000, "height": 27_000, "count": 1, "dtype": "uint8", "crs": "EPSG:4326"}
-    place = Affine(0.0001, 0, 6, 0, -0.0001, 3)
-    with rasterio.open(
-        path, "w", driver="GTiff", transform=place, blockysize=27_000, compress="deflate", sparse_ok=True, **shape
-    ):
+    """A single tile of 695 MiB, which would have to be unpacked at once."""
+    path, side = folder / "tile.tif", 27_008
+    shape = {"width": side, "height": side, "count": 1, "dtype": "uint8", "crs": "EPSG:4326"}
+    tile = {"tiled": True, "blockxsize": side, "blockysize": side, "compress": "deflate", "sparse_ok": True}
+    with rasterio.open(path, "w", driver="GTiff", transform=Affine(0.0001, 0, 6, 0, -0.0001, 3), **tile, **shape):
         pass
     return path
 

@@ -195,7 +195,7 @@ def stored(geo: Platform, item: dict) -> str:
 
 def measured_bounds(path: str) -> list[float]:
     file = _DATA / path
-    with rasterio.open(f"zip://{file}" if file.suffix == ".zip" else file) as dataset:
+    with rasterio.open(f"/vsizip/{file}/{file.stem}" if file.suffix == ".zip" else file) as dataset:
         corners = [dataset.transform * (x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
     xs, ys = zip(*corners, strict=True)
     return [min(xs), min(ys), max(xs), max(ys)]

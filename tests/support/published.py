@@ -51,7 +51,8 @@ class Platform:
         """Submit and run; the status at the end."""
         answer = self.submit(self.upload(path), options=options, **changes)
         assert answer.status_code == 202, answer.text
-        self.api.drain()
+        while self.api.drain():  # it stops looking after a minute, between tasks
+            pass
         return self.api.get(f"/api/platform/status/{answer.json()['request_id']}", caller="ann")
 
     def approve(self, status: dict) -> None:
