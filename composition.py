@@ -35,6 +35,7 @@ from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
+from infrastructure.postgres.feature_styles import FeatureStyles
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
@@ -92,6 +93,7 @@ class Runtime:
         self.dead_letters = DeadLetters(self.pool)
         self.catalog = PostgresCatalog(self.pool)
         self.renders = RenderConfigs(self.pool)
+        self.styles = FeatureStyles(self.pool)
         self.artifacts = PostgresArtifacts(self.pool, self.storage)
         self.platform = PlatformService(
             self.machine,

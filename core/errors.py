@@ -11,6 +11,7 @@ GeomachineError
 │   ├── Unauthenticated           UNAUTHENTICATED
 │   ├── Forbidden                 FORBIDDEN
 │   ├── RateLimited               RATE_LIMITED
+│   ├── NotAcceptable             NOT_ACCEPTABLE
 │   └── PayloadTooLarge           PAYLOAD_TOO_LARGE
 ├── DataError                     the dataset itself; trying again cannot help
 │   ├── SourceNotFound            SOURCE_NOT_FOUND
@@ -176,6 +177,14 @@ class RateLimited(RequestError):
     def __init__(self, message: str | None = None, *, hint: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class NotAcceptable(RequestError):
+    """None of the encodings asked for is offered."""
+
+    code = "NOT_ACCEPTABLE"
+    cause = "the Accept header allows none of the encodings there are"
+    fix = "the hint lists them"
 
 
 class PayloadTooLarge(RequestError):

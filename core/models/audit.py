@@ -32,6 +32,8 @@ class AuditAction(StrEnum):
     POLICY_CHANGE = "policy.change"  #: who has to approve what
     RENDER_PUT = "render.put"  #: a way of drawing a COG was written
     RENDER_DELETE = "render.delete"  #: a way of drawing a COG was removed
+    STYLE_PUT = "style.put"  #: a way of drawing a feature table was written
+    STYLE_DELETE = "style.delete"  #: a way of drawing a feature table was removed
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

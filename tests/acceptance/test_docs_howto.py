@@ -32,6 +32,8 @@ SHOWN = {
         '"job_deleted":true',
     ),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
+    "style-a-table": ('"stylingRules"', '"circle-color":"#e31a1c"'),
+    "unpublish-a-table": ('"removed":false', '"removed":true'),
     "update-a-table": ('"numberMatched":3', "South pier"),
     "submit-a-raster-or-vector": ('"success":true', '"data_access"', "/collections/geo.gazetteer_places_v2"),
 }

@@ -28,6 +28,7 @@ from triggers.http import (
     policies,
     renders,
     reports,
+    styles,
     timeline,
 )
 from triggers.http.cors import Cors
@@ -42,6 +43,7 @@ _MODULES = (
     platform,
     renders,
     catalog,
+    styles,
     reports,
     jobs,
     history,

@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.GeomachineError], int] = {
     errors.Conflict: 409,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.NotAcceptable: 406,
     errors.PayloadTooLarge: 413,
     errors.RateLimited: 429,
     errors.DataError: 400,
