@@ -26,6 +26,7 @@ from core.models.policies import ApprovalPolicy
 from infrastructure import storage
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
+from infrastructure.outbound import GuardedClient, from_settings
 from infrastructure.pgstac.renders import RenderConfigs
 from infrastructure.postgres.api_keys import ApiKeys
 from infrastructure.postgres.approvals import PostgresApprovals
@@ -122,6 +123,11 @@ class Runtime:
         key = self.settings.server.admin_key
         admin = Principal("admin", frozenset({Role.ADMIN}), client_id="admin", credential="admin key")
         return KeyRing({key.get_secret_value(): admin} if key else {}, self.api_keys)
+
+    @cached_property
+    def outbound(self) -> GuardedClient:
+        """Calls to addresses that somebody gave us."""
+        return from_settings(self.settings.outbound)
 
     def desk(self, queues: Sequence[str]) -> Desk:
         """Where messages of these queues become claims."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -249,6 +250,26 @@ class AuthSettings(BaseSettings):
         return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
 
 
+class OutboundSettings(BaseSettings):
+    """Whom this system may call when somebody gives it an address: registered services and webhooks."""
+
+    model_config = _BASE
+
+    allowed_networks: str = Field("", alias="OUTBOUND_ALLOWED_NETWORKS")
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for text in value.replace(",", " ").split():
+            ipaddress.ip_network(text)
+        return value
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Networks that may be called although they are not public."""
+        return tuple(self.allowed_networks.replace(",", " ").split())
+
+
 class ServerSettings(BaseSettings):
     """The HTTP side: address, public URL, the operator's key, and limits."""
 
@@ -296,6 +317,7 @@ class Settings:
     approvals: ApprovalSettings
     server: ServerSettings
     auth: AuthSettings
+    outbound: OutboundSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
@@ -332,6 +354,7 @@ def load() -> Settings:
             approvals=ApprovalSettings(),
             server=ServerSettings(),
             auth=AuthSettings(),
+            outbound=OutboundSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

@@ -10,6 +10,7 @@ GeomachineError
 │   │   └── RevocationFailed      REVOCATION_FAILED
 │   ├── Unauthenticated           UNAUTHENTICATED
 │   ├── Forbidden                 FORBIDDEN
+│   ├── AddressRefused            ADDRESS_REFUSED
 │   ├── RateLimited               RATE_LIMITED
 │   ├── NotAcceptable             NOT_ACCEPTABLE
 │   └── PayloadTooLarge           PAYLOAD_TOO_LARGE
@@ -28,11 +29,13 @@ GeomachineError
 │   ├── ColumnsMissing            COLUMNS_MISSING
 │   ├── SchemaMismatch            SCHEMA_MISMATCH
 │   ├── DuplicateKey              DUPLICATE_KEY
-│   └── TargetExists              TARGET_EXISTS
+│   ├── TargetExists              TARGET_EXISTS
+│   └── RemoteAnswerRefused       REMOTE_ANSWER_REFUSED
 ├── TransientError                the same attempt may succeed later
 │   ├── DatabaseUnavailable       DATABASE_UNAVAILABLE
 │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
 │   ├── QueueUnavailable          QUEUE_UNAVAILABLE
+│   ├── RemoteUnavailable         REMOTE_UNAVAILABLE
 │   ├── TargetChanged             TARGET_CHANGED
 │   └── IdentityUnavailable       IDENTITY_UNAVAILABLE
 ├── ResourceError                 a bigger worker may succeed
@@ -163,6 +166,14 @@ class Forbidden(RequestError):
     code = "FORBIDDEN"
     cause = "the key lacks the role"
     fix = "the hint names the role"
+
+
+class AddressRefused(RequestError):
+    """The address is not one that this system calls."""
+
+    code = "ADDRESS_REFUSED"
+    cause = "the address is private, has another scheme than http(s), or carries a password"
+    fix = "give a public address; an operator can open a network with `OUTBOUND_ALLOWED_NETWORKS`"
 
 
 class RateLimited(RequestError):
@@ -324,6 +335,14 @@ class TargetExists(DataError):
     fix = "new `version_id`, or `overwrite`"
 
 
+class RemoteAnswerRefused(DataError):
+    """The remote server's answer is too large or cannot be read."""
+
+    code = "REMOTE_ANSWER_REFUSED"
+    cause = "a remote server answers too much, in an unknown compression, or with too many redirects"
+    fix = "the message says which; give the address of what it should answer"
+
+
 class TransientError(GeomachineError):
     """A service did not answer as it should; it may later."""
 
@@ -356,6 +375,14 @@ class QueueUnavailable(TransientError):
     code = "QUEUE_UNAVAILABLE"
     cause = "the message broker did not answer"
     fix = "wait"
+
+
+class RemoteUnavailable(TransientError):
+    """The remote server did not answer."""
+
+    code = "REMOTE_UNAVAILABLE"
+    cause = "a remote server has no address, or does not answer in time"
+    fix = "wait; then check the address"
 
 
 class TargetChanged(TransientError):
