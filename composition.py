@@ -46,6 +46,7 @@ from infrastructure.postgres.policies import PostgresPolicies
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
+from infrastructure.postgres.revision_store import Revisions
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
@@ -83,6 +84,7 @@ class Runtime:
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
         self.policies = PostgresPolicies(self.pool)
+        self.revisions = Revisions(self.pool, self.storage, settings.approvals.keep_days)
         self.decisions = Decisions(self.pool, standard_policy(settings.approvals))
         self.audit = AuditLog(self.pool)
         self.api_keys = ApiKeys(self.pool)

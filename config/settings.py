@@ -208,11 +208,12 @@ class PlatformSettings(BaseSettings):
 
 
 class ApprovalSettings(BaseSettings):
-    """What it takes to publish where no policy is stored."""
+    """What it takes to publish where no policy is stored, and how long replaced revisions are kept."""
 
     model_config = _BASE
 
     allow_self: bool = Field(False, alias="APPROVAL_ALLOW_SELF")
+    keep_days: float = Field(30.0, alias="ARTIFACT_KEEP_DAYS", ge=0)
 
 
 class AuthSettings(BaseSettings):

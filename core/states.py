@@ -48,6 +48,15 @@ class ApprovalStatus(StrEnum):
     SUPERSEDED = "superseded"  #: a newer revision is reviewed, or published, in its place
 
 
+class ArtifactStatus(StrEnum):
+    """The life of one revision of an item."""
+
+    DRAFT = "draft"  #: waits beside what the public sees, or for its restoration to be approved
+    CURRENT = "current"  #: in the catalogue, published or not
+    SUPERSEDED = "superseded"  #: replaced, and kept for a time
+    DELETED = "deleted"  #: gone; the row says that it was there
+
+
 class FailurePolicy(StrEnum):
     """What the final failure of one task means for its job."""
 
@@ -56,7 +65,7 @@ class FailurePolicy(StrEnum):
     PARTIAL = "partial"  #: the others go on; the job completes with errors, unless every task of a stage failed
 
 
-State = TypeVar("State", JobStatus, StageStatus, TaskStatus, ApprovalStatus)
+State = TypeVar("State", JobStatus, StageStatus, TaskStatus, ApprovalStatus, ArtifactStatus)
 
 JOB_TRANSITIONS: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.PROCESSING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
@@ -97,6 +106,13 @@ APPROVAL_TRANSITIONS: Mapping[ApprovalStatus, frozenset[ApprovalStatus]] = {
     ApprovalStatus.APPROVED: frozenset({ApprovalStatus.REVOKED, ApprovalStatus.SUPERSEDED}),
     ApprovalStatus.REVOKED: frozenset(),
     ApprovalStatus.SUPERSEDED: frozenset(),
+}
+
+ARTIFACT_TRANSITIONS: Mapping[ArtifactStatus, frozenset[ArtifactStatus]] = {
+    ArtifactStatus.DRAFT: frozenset({ArtifactStatus.CURRENT, ArtifactStatus.SUPERSEDED, ArtifactStatus.DELETED}),
+    ArtifactStatus.CURRENT: frozenset({ArtifactStatus.SUPERSEDED, ArtifactStatus.DELETED}),
+    ArtifactStatus.SUPERSEDED: frozenset({ArtifactStatus.DELETED}),
+    ArtifactStatus.DELETED: frozenset(),
 }
 
 

@@ -37,7 +37,7 @@ def _retention(runtime: Runtime) -> int:
 
 
 def _leftovers(runtime: Runtime) -> int:
-    return runtime.tables.drop_abandoned()
+    return runtime.tables.drop_abandoned() + runtime.revisions.expire()
 
 
 def _dispatch(runtime: Runtime) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 from core.errors import ContractViolation
 from core.models.access import ApiKey
 from core.models.approvals import ApprovalChange, ApprovalItem, ApprovalVote, DatasetApproval
+from core.models.artifacts import Artifact, HeldEffect
 from core.models.audit import AuditEntry
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
 from core.models.cogs import CogMetadata, RasterRenderConfig
@@ -48,6 +49,8 @@ RECORDS: tuple[type[Record], ...] = (
     ApprovalVote,
     ApprovalChange,
     ApprovalPolicy,
+    Artifact,
+    HeldEffect,
     AuditEntry,
     ApiKey,
     CogMetadata,

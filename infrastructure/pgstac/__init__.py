@@ -2,16 +2,16 @@
 
 from infrastructure.pgstac.cogs import apply_upsert_cog_metadata, read_cog_metadata
 from infrastructure.pgstac.collections import apply_extend_collection, apply_upsert_item
-from infrastructure.pgstac.items import get_item, set_item_published, show_renders
+from infrastructure.pgstac.items import PUBLICATION, get_item, show_renders
 from infrastructure.pgstac.removal import apply_remove_raster
 
 __all__ = [
+    "PUBLICATION",
     "apply_extend_collection",
     "apply_remove_raster",
     "apply_upsert_cog_metadata",
     "apply_upsert_item",
     "get_item",
     "read_cog_metadata",
-    "set_item_published",
     "show_renders",
 ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import cast
 
 import psycopg
 from psycopg.rows import TupleRow
 from pydantic import JsonValue
 
-from core.errors import ContractViolation, NotFound
+from core.errors import ContractViolation
 from infrastructure.pgstac.extents import Json
 from infrastructure.postgres.queries import Queries
 
@@ -53,18 +52,6 @@ def get_item(conn: Connection, collection_id: str, item_id: str) -> Json | None:
     """The whole item, or None."""
     row = conn.execute(_SQL["item"], {"collection_id": collection_id, "item_id": item_id}).fetchone()
     return cast("Json | None", row[0]) if row else None
-
-
-def set_item_published(
-    conn: Connection, *, collection_id: str, item_id: str, published_at: datetime, approved_by: str
-) -> None:
-    """Show an item to the public. Raises NotFound."""
-    conn.execute(_SQL["lock_collection"], {"collection_id": collection_id})
-    moment = published_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    marks: Json = {"app:published": True, "app:published_at": moment, "app:approved_by": approved_by}
-    parameters = {"collection_id": collection_id, "item_id": item_id, "properties": json.dumps(marks)}
-    if conn.execute(_SQL["merge_properties"], parameters).rowcount != 1:
-        raise NotFound(f"STAC item {item_id!r} of collection {collection_id!r} is gone, so it cannot be published.")
 
 
 def show_renders(conn: Connection, *, collection_id: str, item_id: str) -> None:

@@ -26,7 +26,7 @@ from core.machine.store import (
     StoredResult,
 )
 from core.states import StageStatus
-from infrastructure.postgres.effects import apply
+from infrastructure.postgres import revisions
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 
@@ -84,8 +84,7 @@ class PostgresJobStore:
         }
         try:
             with transaction(self._pool) as conn, conn.cursor(row_factory=class_row(Claimed)) as cursor:
-                for effect in effects:
-                    apply(conn, effect)
+                revisions.write(conn, finished.claimed.job_key, effects)
                 return cursor.execute(_SQL["complete_one"], parameters).fetchall()
         except psycopg.Error as e:
             if e.sqlstate == _NOT_HELD:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from core.errors import NotFound
 from core.models.approvals import DatasetApproval, ReviewedItemState
+from infrastructure.postgres import revisions
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
@@ -30,6 +31,7 @@ def hold_collections(conn: Connection, approval_id: str) -> None:
 def publish(conn: Connection, approved: DatasetApproval) -> None:
     """Show every item that the review still decides on, with its tables. Raises NotFound when one is gone."""
     key = {"approval_id": approved.approval_id}
+    revisions.put_in_place(conn, approved.approval_id)
     gone = conn.execute(_SQL["missing_items"], key).fetchall()
     if gone:
         names = ", ".join(f"{collection}/{item}" for collection, item in gone[:5])

@@ -13,10 +13,12 @@ from psycopg.types.json import Jsonb
 
 from core.states import (
     APPROVAL_TRANSITIONS,
+    ARTIFACT_TRANSITIONS,
     JOB_TRANSITIONS,
     STAGE_TRANSITIONS,
     TASK_TRANSITIONS,
     ApprovalStatus,
+    ArtifactStatus,
     JobStatus,
     StageStatus,
     TaskStatus,
@@ -30,6 +32,7 @@ TABLES: Mapping[str, tuple[type[StrEnum], Mapping[StrEnum, frozenset[StrEnum]]]]
     "app.stages": (StageStatus, {**STAGE_TRANSITIONS}),
     "app.tasks": (TaskStatus, {**TASK_TRANSITIONS}),
     "app.dataset_approvals": (ApprovalStatus, {**APPROVAL_TRANSITIONS}),
+    "app.artifacts": (ArtifactStatus, {**ARTIFACT_TRANSITIONS}),
 }
 
 
@@ -47,6 +50,8 @@ def facts(table: str, status: str) -> dict[str, object]:
             "revocation_reason": "x",
             "superseded_by": "apr-" + "0" * 32,
         }
+    if table == "app.artifacts":
+        return {"status": status, "superseded_at": NOW, "deleted_at": NOW if status == "deleted" else None}
     row: dict[str, object] = {"status": status, "finished_at": None if status in UNFINISHED else NOW}
     if table == "app.stages":
         return {**row, "remaining": 0, "failed": 1}

@@ -44,6 +44,18 @@ PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
         },
     ),
     (
+        "app.artifacts",
+        {
+            "artifact_id": "art-" + "ab" * 16,
+            "stac_collection_id": "d",
+            "stac_item_id": "parent",
+            "revision": 1,
+            "status": "draft",
+            "files": Jsonb([]),
+            "tables": Jsonb([]),
+        },
+    ),
+    (
         "app.cog_metadata",
         {
             "cog_id": "parent",
@@ -133,6 +145,16 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "stac_item_id": "d-r-v1",
         "stac_collection_id": "d",
     },
+    "app.artifacts": {
+        "artifact_id": "art-" + "ef" * 16,
+        "stac_collection_id": "d",
+        "stac_item_id": "d-r-v1",
+        "revision": 1,
+        "status": "current",
+        "files": Jsonb([]),
+        "tables": Jsonb([]),
+    },
+    "app.held_effects": {"artifact_id": "art-" + "ab" * 16, "kind": "UpsertStacItem", "payload": Jsonb({})},
     "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
     "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
     "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},

@@ -123,6 +123,8 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.approval_history",
         "app.approval_policies",
         "app.api_keys",
+        "app.artifacts",
+        "app.held_effects",
         "app.cog_metadata",
         "app.raster_render_configs",
         "app.dataset_refs",

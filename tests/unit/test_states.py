@@ -1,13 +1,14 @@
 import pytest
 
 from core import states
-from core.states import ApprovalStatus, JobStatus, StageStatus, TaskStatus
+from core.states import ApprovalStatus, ArtifactStatus, JobStatus, StageStatus, TaskStatus
 
 TABLES = [
     (JobStatus, states.JOB_TRANSITIONS),
     (StageStatus, states.STAGE_TRANSITIONS),
     (TaskStatus, states.TASK_TRANSITIONS),
     (ApprovalStatus, states.APPROVAL_TRANSITIONS),
+    (ArtifactStatus, states.ARTIFACT_TRANSITIONS),
 ]
 
 

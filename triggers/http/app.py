@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from core.version import VERSION
 from triggers.http import (
     approvals,
+    artifacts,
     audit,
     catalog,
     dead_letters,
@@ -54,6 +55,7 @@ _MODULES = (
     approvals,
     platform_approvals,
     policies,
+    artifacts,
     audit,
     keys,
     error_catalogue,

@@ -11,7 +11,14 @@ from typing import LiteralString
 from psycopg import sql
 
 from core.schema.table import SCHEMAS
-from core.states import APPROVAL_TRANSITIONS, JOB_TRANSITIONS, STAGE_TRANSITIONS, TASK_TRANSITIONS, State
+from core.states import (
+    APPROVAL_TRANSITIONS,
+    ARTIFACT_TRANSITIONS,
+    JOB_TRANSITIONS,
+    STAGE_TRANSITIONS,
+    TASK_TRANSITIONS,
+    State,
+)
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
@@ -30,6 +37,7 @@ GUARDED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "stages": _plain(STAGE_TRANSITIONS),
     "tasks": _plain(TASK_TRANSITIONS),
     "dataset_approvals": _plain(APPROVAL_TRANSITIONS),
+    "artifacts": _plain(ARTIFACT_TRANSITIONS),
 }
 
 

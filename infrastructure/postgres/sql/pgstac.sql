@@ -61,9 +61,3 @@ SELECT app.countries(ST_SetSRID(ST_GeomFromGeoJSON(%(geometry)s), 4326)), app.re
 UPDATE pgstac.items
 SET content = jsonb_set(content, '{properties,renders}', app.renders_of(collection, id))
 WHERE id = %(item_id)s AND collection = %(collection_id)s AND app.renders_of(collection, id) IS NOT NULL
-
--- name: merge_properties
--- Set some properties of an item where it lies; its datetime must not be among them.
-UPDATE pgstac.items
-SET content = jsonb_set(content, '{properties}', (content -> 'properties') || %(properties)s::jsonb)
-WHERE id = %(item_id)s AND collection = %(collection_id)s

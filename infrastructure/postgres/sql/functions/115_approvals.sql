@@ -52,6 +52,45 @@ BEGIN
     SELECT v_id, i.item ->> 0, i.item ->> 1, 'taken_over' FROM jsonb_array_elements(p_items) AS i (item);
     PERFORM app.take_over(v_id, '{open}');
     UPDATE app.approval_items SET state = 'open' WHERE approval_id = v_id;
+    -- What this run made is reviewed here; drafts that others made of the same items will not be put in place any more.
+    UPDATE app.artifacts a SET approval_id = v_id FROM app.approval_items i
+    WHERE i.approval_id = v_id AND a.stac_collection_id = i.stac_collection_id AND a.stac_item_id = i.stac_item_id
+        AND a.job_key = p_job_key AND a.status IN ('draft', 'current');
+    UPDATE app.artifacts a SET status = 'superseded', superseded_by = n.artifact_id, superseded_at = clock_timestamp()
+    FROM app.artifacts n
+    WHERE n.approval_id = v_id AND a.stac_collection_id = n.stac_collection_id AND a.stac_item_id = n.stac_item_id
+        AND a.status = 'draft' AND a.revision < n.revision;
+    RETURN v_id;
+END $$;
+
+-- Open the review of a revision that is brought back. It belongs to no run of a job; its classification is that of its last review.
+CREATE OR REPLACE FUNCTION app.request_restoration(p_artifact_id text, p_by text, p_client_id text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    v_id text := 'apr-' || replace(gen_random_uuid()::text, '-', '');
+    v_subject text;
+    a app.artifacts;
+BEGIN
+    SELECT * INTO STRICT a FROM app.artifacts WHERE artifact_id = p_artifact_id;
+    v_subject := app.approval_subject(to_jsonb(a), jsonb_build_array(jsonb_build_array(a.stac_collection_id, a.stac_item_id)));
+    PERFORM pg_advisory_xact_lock(7074, hashtext(v_subject));
+    INSERT INTO app.dataset_approvals (
+        approval_id, job_id, job_type, classification, subject, revision, dataset_id, resource_id, version_id, request_id,
+        stac_collection_id, stac_item_id, client_id, submitted_by, changed_by)
+    SELECT v_id, r.job_id, r.job_type, r.classification, v_subject,
+        1 + coalesce((SELECT max(o.revision) FROM app.dataset_approvals o WHERE o.subject = v_subject), 0),
+        a.dataset_id, a.resource_id, a.version_id, a.request_id, a.stac_collection_id, a.stac_item_id, p_client_id, p_by, p_by
+    FROM app.dataset_approvals r JOIN app.artifacts o ON o.approval_id = r.approval_id WHERE o.artifact_id = a.supersedes;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'artifact % was never reviewed', a.supersedes USING ERRCODE = 'GM002';
+    END IF;
+    INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
+    VALUES (v_id, a.stac_collection_id, a.stac_item_id, 'taken_over');
+    PERFORM app.take_over(v_id, '{open}');
+    UPDATE app.approval_items SET state = 'open' WHERE approval_id = v_id;
+    UPDATE app.artifacts o SET status = 'superseded', superseded_by = a.artifact_id, superseded_at = clock_timestamp()
+    WHERE o.stac_collection_id = a.stac_collection_id AND o.stac_item_id = a.stac_item_id AND o.status = 'draft'
+        AND o.artifact_id <> a.artifact_id;
+    UPDATE app.artifacts SET approval_id = v_id WHERE artifact_id = a.artifact_id;
     RETURN v_id;
 END $$;
 
@@ -68,6 +107,11 @@ BEGIN
         RETURNING i.approval_id
     )
     SELECT array_agg(w.approval_id) INTO v_touched FROM withdrawn w;
+    -- Its files and tables go with it; drafts are tidied away after their time.
+    UPDATE app.artifacts a SET status = 'deleted', deleted_at = clock_timestamp(), files_deleted_at = clock_timestamp()
+    WHERE a.stac_collection_id = p_collection_id AND a.stac_item_id = p_item_id AND a.status = 'current';
+    UPDATE app.artifacts a SET status = 'superseded', superseded_at = clock_timestamp()
+    WHERE a.stac_collection_id = p_collection_id AND a.stac_item_id = p_item_id AND a.status = 'draft';
     UPDATE app.dataset_approvals a SET status = 'revoked', revoked_at = clock_timestamp(), revoked_by = p_by,
         revocation_reason = p_reason, changed_by = p_by, updated_at = clock_timestamp()
     WHERE a.approval_id = ANY (v_touched) AND a.status = 'approved'
