@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from triggers.http.app import create_app
+from triggers.http.examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "openapi" / "platform-api-v1.json"
@@ -64,9 +65,42 @@ def test_every_operation_says_what_it_does(described: dict) -> None:
     assert silent == []
 
 
-def test_every_operation_but_the_probes_wants_a_key(described: dict) -> None:
-    open_ones = {name for name, operation in operations(described) if not operation.get("security")}
-    assert open_ones == {"GET /api/livez", "GET /api/readyz"}
+def test_every_operation_is_tagged_by_audience_and_wants_a_credential_unless_it_is_public(described: dict) -> None:
+    known = [tag["name"] for tag in described["tags"]]
+    assert known == ["public", "partner", "reviewer", "admin"]
+    for name, operation in operations(described):
+        audience = operation["tags"][0]
+        assert audience in known, name
+        assert bool(operation.get("security")) == (audience != "public"), name
+        assert bool(operation.get("x-roles")) == (audience != "public"), name
+    assert set(described["components"]["securitySchemes"]) == {"APIKeyHeader", "EntraID"}
+    public = {name for name, operation in operations(described) if operation["tags"][0] == "public"}
+    assert public == {"GET /api/livez", "GET /api/readyz", "GET /api/errors", "GET /api/errors/{code}"}
+
+
+def test_every_operation_describes_its_errors_in_the_one_shape(described: dict) -> None:
+    assert "422" not in {status for _, operation in operations(described) for status in operation["responses"]}
+    shapes = {
+        json.dumps(operation["responses"]["default"]["content"]["application/json"]["schema"])
+        for _, operation in operations(described)
+    }
+    assert shapes == {'{"$ref": "#/components/schemas/ErrorBody"}'}
+
+
+def test_every_body_has_an_example(described: dict) -> None:
+    bare = [
+        name
+        for name, operation in operations(described)
+        if "requestBody" in operation and "examples" not in operation["requestBody"]["content"]["application/json"]
+    ]
+    assert bare == [], "add one to triggers/http/examples.py"
+    assert EXAMPLES.keys() <= {name for name, _ in operations(described)}
+
+
+def test_no_schema_is_described_that_nothing_uses(described: dict) -> None:
+    text = json.dumps(described)
+    unused = [name for name in described["components"]["schemas"] if f'"#/components/schemas/{name}"' not in text]
+    assert unused == []
 
 
 def test_operation_ids_are_distinct(described: dict) -> None:

@@ -33,6 +33,7 @@ from triggers.http import (
     timeline,
 )
 from triggers.http.cors import Cors
+from triggers.http.description import describe
 from triggers.http.middleware import Surroundings
 from triggers.web import docs
 
@@ -79,6 +80,7 @@ def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         app.include_router(module.router)
     app.include_router(docs.router())
     errors.install(app)
+    describe(app)
     app.add_middleware(Surroundings, settings=lambda: get_runtime().settings.server)
     app.add_middleware(Cors, origins=lambda: get_runtime().settings.server.allowed_origins)
     return app

@@ -1,0 +1,43 @@
+"""A request body to start from, for every operation that takes one. The tests send each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_APPROVAL = {"approval_id": "apr-00000000000000000000000000000000"}
+_RASTER = {
+    "dataset_id": "elevation-models",
+    "resource_id": "alps",
+    "version_id": "v1.0",
+    "container_name": "bronze-rasters",
+    "file_name": "alps/dem.tif",
+    "title": "Elevation of the Alps",
+    "access_level": "public",
+}
+_RENDER = {"render": {"bidx": [1], "rescale": [[0, 4000]], "colormap_name": "terrain"}, "title": "Heights"}
+
+EXAMPLES: Mapping[str, object] = {
+    "POST /api/platform/submit": _RASTER,
+    "POST /api/platform/validate": {"container_name": "bronze-rasters", "file_name": "alps/dem.tif"},
+    "POST /api/platform/raster/add-to-collection": {**_RASTER, "collection_id": "elevation-models"},
+    "POST /api/platform/approve": {**_APPROVAL, "notes": "Checked against the source."},
+    "POST /api/platform/reject": {**_APPROVAL, "reason": "The heights are in feet."},
+    "POST /api/platform/revoke": {**_APPROVAL, "reason": "Superseded by the survey of 2026."},
+    "POST /api/platform/resubmit": _APPROVAL,
+    "POST /api/approvals/{approval_id}/approve": {"notes": "Checked against the source."},
+    "POST /api/approvals/{approval_id}/reject": {"reason": "The heights are in feet."},
+    "POST /api/approvals/{approval_id}/revoke": {"reason": "Superseded by the survey of 2026."},
+    "PUT /api/admin/approval-policies/{scope}": {"required_approvals": 2, "allow_self": False},
+    "POST /api/jobs/submit/{job_type}": {"n": 3, "message": "hello"},
+    "POST /api/jobs/{job_id}/cancel": {"reason": "The wrong file was submitted."},
+    "POST /api/jobs/{job_id}/tasks/{stage}/{index}/cancel": {"reason": "This file is not needed."},
+    "POST /api/jobs/{job_id}/resubmit": {"dry_run": True, "delete_artifacts": False, "force": False},
+    "PATCH /api/admin/dead-letters/{id}": {"parameters": {"fail": False}},
+    "POST /api/admin/dead-letters/{id}/discard": {"reason": "The dataset was withdrawn."},
+    "POST /api/admin/dead-letters/redrive": {"all": True, "error_code": "STORAGE_UNAVAILABLE"},
+    "POST /api/admin/dead-letters/discard": {"fingerprint": "0" * 32, "reason": "The dataset was withdrawn."},
+    "POST /api/admin/keys": {"client_id": "acme", "roles": ["partner"], "expires_in_days": 365},
+    "POST /api/admin/keys/{key_id}/rotate": {"grace_hours": 24},
+    "POST /api/raster/{cog_id}/renders": {"render_id": "heights", **_RENDER},
+    "PUT /api/raster/{cog_id}/renders/{render_id}": {**_RENDER, "is_default": True},
+}
