@@ -54,6 +54,8 @@ def stocked(api: Api) -> tuple[Api, dict[str, str]]:
         "approval_id": "apr-" + "0" * 32,
         "cog_id": "alps",
         "render_id": "heights",
+        "collection_id": "rivers",
+        "style_id": "blue",
     }
 
 

@@ -75,7 +75,9 @@ def test_every_operation_is_tagged_by_audience_and_wants_a_credential_unless_it_
         assert bool(operation.get("x-roles")) == (audience != "public"), name
     assert set(described["components"]["securitySchemes"]) == {"APIKeyHeader", "EntraID"}
     public = {name for name, operation in operations(described) if operation["tags"][0] == "public"}
-    assert public == {"GET /api/livez", "GET /api/readyz", "GET /api/errors", "GET /api/errors/{code}"}
+    styles = "GET /api/features/collections/{collection_id}/styles"
+    probes = {"GET /api/livez", "GET /api/readyz"}
+    assert public == {*probes, "GET /api/errors", "GET /api/errors/{code}", styles, styles + "/{style_id}"}
 
 
 def test_every_operation_describes_its_errors_in_the_one_shape(described: dict) -> None:

@@ -15,6 +15,7 @@ _RASTER = {
     "access_level": "public",
 }
 _RENDER = {"render": {"bidx": [1], "rescale": [[0, 4000]], "colormap_name": "terrain"}, "title": "Heights"}
+_STYLE = {"stylingRules": [{"name": "Rivers", "symbolizer": {"stroke": {"color": "#1f78b4", "width": 2}}}]}
 
 EXAMPLES: Mapping[str, object] = {
     "POST /api/platform/submit": _RASTER,
@@ -36,6 +37,7 @@ EXAMPLES: Mapping[str, object] = {
     "POST /api/admin/dead-letters/{id}/discard": {"reason": "The dataset was withdrawn."},
     "POST /api/admin/dead-letters/redrive": {"all": True, "error_code": "STORAGE_UNAVAILABLE"},
     "POST /api/admin/dead-letters/discard": {"fingerprint": "0" * 32, "reason": "The dataset was withdrawn."},
+    "PUT /api/features/collections/{collection_id}/styles/{style_id}": {"title": "Blue rivers", "style": _STYLE},
     "POST /api/admin/keys": {"client_id": "acme", "roles": ["partner"], "expires_in_days": 365},
     "POST /api/admin/keys/{key_id}/rotate": {"grace_hours": 24},
     "POST /api/raster/{cog_id}/renders": {"render_id": "heights", **_RENDER},
