@@ -67,4 +67,5 @@ JOB = Job(
         Stage(_ANALYZE, INVENTORY_ANALYZE, _plan_analyze, Parallelism.FAN_OUT),
     ),
     finalize=_finalize,
+    repeatable=True,
 )

@@ -120,5 +120,6 @@ JOB = Job(
         Stage(_STAC, RASTER_CREATE_STAC_COLLECTION, _plan_stac, Parallelism.FAN_OUT),
     ),
     finalize=_finalize,
+    repeatable=True,
     on_failure=FailurePolicy.PARTIAL,
 )

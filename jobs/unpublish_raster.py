@@ -65,4 +65,5 @@ JOB = Job(
         Stage(_BLOBS, UNPUBLISH_BLOB, _plan_blobs, Parallelism.FAN_OUT),
     ),
     finalize=_finalize,
+    repeatable=True,
 )

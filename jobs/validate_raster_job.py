@@ -39,4 +39,5 @@ JOB = Job(
     result=ValidateRasterResult,
     stages=(Stage(_STAGE, RASTER_REPORT, _plan),),
     finalize=_finalize,
+    repeatable=True,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue
 
@@ -65,6 +66,21 @@ class Origin:
     reviews: list[Row]
 
 
+@dataclass(frozen=True)
+class Target:
+    """Something that can be taken out of the catalogue: an item, with a table when one is behind it."""
+
+    collection_id: str | None
+    item_id: str | None
+    table_name: str | None
+    client_id: str | None
+    published: bool
+    dataset_id: str | None
+    resource_id: str | None
+    version_id: str | None
+    etl_job_id: str | None
+
+
 class Datasets:
     """Queries over a pool; each shows what its caller may see."""
 
@@ -84,6 +100,12 @@ class Datasets:
         with connection(self._pool) as conn:
             row = conn.execute(_SQL["item"], values).fetchone()
         return cast("Row", row[0]) if row else None
+
+    def targets(self, by: str, **names: str) -> list[Target]:
+        """What the names mean; `by` says which they are: job, dataset, table, item or collection."""
+        statement = sql.SQL(_SQL["targets"]).format(condition=sql.SQL(_SQL[f"targets_of_{by}"]))
+        with connection(self._pool) as conn, conn.cursor(row_factory=class_row(Target)) as cursor:
+            return cursor.execute(statement, names, prepare=False).fetchall()
 
     def origin(self, job_id: str) -> Origin:
         """Where the outputs of a job came from."""

@@ -43,12 +43,18 @@ class JobOperations:
 
     def submit(self, job: NewJob, by: Principal) -> Accepted:
         """Accept a job; the same work is accepted once, a failed one runs again."""
+        [accepted] = self.submit_all([job], by)
+        return accepted
+
+    def submit_all(self, jobs: Sequence[NewJob], by: Principal) -> list[Accepted]:
+        """Accept several, all or none."""
         with transaction(self._pool) as conn:
-            accepted = submit_in(conn, job)
-            if accepted.created:
-                told: dict[str, JsonValue] = {"job_type": job.job_type, "run": accepted.run}
-                audit.record(conn, by, AuditAction.JOB_SUBMIT, job.job_id, told)
-            return accepted
+            answers = [submit_in(conn, job) for job in jobs]
+            for job, accepted in zip(jobs, answers, strict=True):
+                if accepted.created:
+                    told: dict[str, JsonValue] = {"job_type": job.job_type, "run": accepted.run}
+                    audit.record(conn, by, AuditAction.JOB_SUBMIT, job.job_id, told)
+            return answers
 
     def cancel(self, job: JobView, by: Principal, reason: str) -> bool:
         """Stop a job; False when it has ended already."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import cast
@@ -12,6 +12,7 @@ from psycopg.rows import class_row, dict_row
 
 from core.contracts.situations import OpenItem, OpenState
 from core.errors import NotFound
+from core.states import JobStatus
 from infrastructure.postgres.job_views import JobFilter, JobRow, JobView, StageView, TaskFilter, TaskView
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.queries import Queries
@@ -38,6 +39,12 @@ class JobReader:
         with connection(self._pool) as conn:
             row = conn.execute(_SQL["status_of"], {"job_key": job_key}).fetchone()
         return str(row[0]) if row else None
+
+    def statuses(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """How the current run of each job is; those that were never asked for are left out."""
+        with connection(self._pool) as conn:
+            rows = conn.execute(_SQL["statuses"], {"job_ids": list(job_ids)})
+            return {str(job_id): JobStatus(status) for job_id, status in rows}
 
     def asked_for(self, job_id: str, client_id: str) -> bool:
         """True when the client has a request that this job carries out, whoever was first to ask for the work."""

@@ -14,6 +14,7 @@ from infrastructure.queues import ServiceBus
 from tests.sb_emulator.fixture import Emulator
 from tests.support.api import Api, serve
 from tests.support.bus import Bus, settings
+from tests.support.hills import make_hills
 from tests.support.probe import Silent
 
 
@@ -29,6 +30,12 @@ def api(db: str, tmp_path: Path) -> Iterator[Api]:
     """The API on a fresh database."""
     with serve(db, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def hills(api: Api, tmp_path: Path) -> dict[str, str]:
+    """A raster and a table of dataset Hills, processed and not approved: their job ids by resource."""
+    return make_hills(api, tmp_path)
 
 
 @pytest.fixture

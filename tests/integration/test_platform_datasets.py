@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from core.contracts.storage import BlobName
 from tests.support.api import Api
-from tests.support.raster import UTM, write_tiff
-
-POINT = {"type": "Feature", "properties": {"n": 1}, "geometry": {"type": "Point", "coordinates": [30.5, -2.25]}}
-RASTER = {"dataset_id": "Hills", "resource_id": "dem", "version_id": "v1"}
-VECTOR = {"dataset_id": "Hills", "resource_id": "wells", "version_id": "v1"}
-
-
-@pytest.fixture
-def hills(api: Api, tmp_path: Path) -> dict[str, str]:
-    """A raster and a table of one dataset, submitted by ann and processed, not approved; their job ids by resource."""
-    pixels = np.random.default_rng(3).normal(900, 30, (70, 60)).astype("float32")
-    raster = write_tiff(tmp_path / "dem.tif", pixels, transform=UTM)
-    api.runtime.storage.upload(raster, BlobName("bronze-rasters", "dem.tif"))
-    vector = tmp_path / "wells.geojson"
-    vector.write_text(json.dumps({"type": "FeatureCollection", "features": [POINT]}))
-    api.runtime.storage.upload(vector, BlobName("bronze-vectors", "wells.geojson"))
-    jobs = {}
-    for ids, container, file in ((RASTER, "bronze-rasters", "dem.tif"), (VECTOR, "bronze-vectors", "wells.geojson")):
-        body = {**ids, "container_name": container, "file_name": file, "access_level": "public"}
-        answer = api.of("ann").post("/api/platform/submit", json=body)
-        assert answer.status_code == 202, answer.text
-        jobs[ids["resource_id"]] = answer.json()["job_id"]
-    api.drain()
-    for job in jobs.values():
-        assert api.get(f"/api/jobs/status/{job}")["status"] == "completed"
-    return jobs
-
-
-def approve(api: Api, job: str) -> None:
-    answer = api.of("ada").post("/api/platform/approve", json={"job_id": job})
-    assert answer.status_code == 200, answer.text
+from tests.support.hills import RASTER, VECTOR, approve
 
 
 def test_a_dataset_is_found_by_the_ids_it_was_submitted_with(api: Api, hills: dict[str, str]) -> None:
@@ -97,7 +63,7 @@ def test_a_draft_is_seen_by_its_client_and_reviewers_and_after_approval_by_all(a
     assert [i["resource_id"] for i in drafts["items"]] == ["wells"]
 
 
-def test_what_is_not_in_the_catalogue_says_why(api: Api, tmp_path: Path) -> None:
+def test_what_is_not_in_the_catalogue_says_why(api: Api) -> None:
     api.runtime.storage.put(b"no raster", BlobName("bronze-rasters", "notes.tif"))
     body = {**RASTER, "container_name": "bronze-rasters", "file_name": "notes.tif"}
     request = api.of("ann").post("/api/platform/submit", json=body).json()["request_id"]

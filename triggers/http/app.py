@@ -31,6 +31,7 @@ from triggers.http import (
     reports,
     styles,
     timeline,
+    unpublish,
 )
 from triggers.http.cors import Cors
 from triggers.http.description import describe
@@ -46,6 +47,7 @@ _MODULES = (
     renders,
     catalog,
     styles,
+    unpublish,
     reports,
     jobs,
     history,

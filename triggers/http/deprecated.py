@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 
+from core.contracts.unpublish import UnpublishRequest
 from triggers.http import views
-from triggers.http.access import TheRuntime
-from triggers.http.scope import TheJob, standing
+from triggers.http.access import BaseUrl, TheRuntime
+from triggers.http.scope import Partner, TheJob, standing
+from triggers.http.unpublish import begin
 
 router = APIRouter(prefix="/api/platform", tags=["platform"], deprecated=True)
 
@@ -30,3 +32,13 @@ def job_status(job: TheJob, runtime: TheRuntime, response: Response) -> dict[str
     stages = runtime.jobs.stages(job)
     shown = views.job(job, stages, standing(runtime, job, stages))
     return {**shown, **mark(response, f"/api/platform/status/{job.job_id}")}
+
+
+@router.post("/unpublish/vector", status_code=202)
+@router.post("/unpublish/raster", status_code=202)
+def unpublish(
+    request: UnpublishRequest, runtime: TheRuntime, base: BaseUrl, caller: Partner, response: Response
+) -> dict[str, object]:
+    """Take a dataset back. Use `/api/platform/unpublish`, which finds out what kind of data it is."""
+    answer = begin(request, runtime, base, caller, response)
+    return {**answer.model_dump(mode="json"), **mark(response, "/api/platform/unpublish")}

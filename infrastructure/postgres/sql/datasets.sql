@@ -49,3 +49,41 @@ SELECT j.run, j.status::text AS status, j.created_at, j.started_at, j.finished_a
         FROM app.stages s WHERE s.job_key = j.job_key
     ), '[]'::jsonb) AS stages
 FROM app.jobs j WHERE j.job_id = %(job_id)s ORDER BY j.run LIMIT 100
+
+-- name: targets
+-- What can be taken out of the catalogue: items with the table behind them, and tables that have no item.
+SELECT DISTINCT ON (f.collection_id, f.item_id, f.table_name) f.*
+FROM (
+    SELECT i.collection AS collection_id, i.id AS item_id, t.table_name, i.content -> 'properties' ->> 'platform:client' AS client_id,
+        coalesce(i.content -> 'properties' -> 'app:published' = 'true'::jsonb, false) AS published, r.dataset_id, r.resource_id,
+        r.version_id, r.etl_job_id
+    FROM pgstac.items i
+    LEFT JOIN geo.table_catalog t ON t.stac_collection_id = i.collection AND t.stac_item_id = i.id
+    LEFT JOIN app.dataset_refs r ON r.stac_collection_id = i.collection AND r.stac_item_id = i.id
+    UNION ALL
+    SELECT t.stac_collection_id, t.stac_item_id, t.table_name, NULL, t.published, NULL, NULL, NULL, NULL
+    FROM geo.table_catalog t
+    WHERE NOT EXISTS (SELECT FROM pgstac.items i WHERE i.collection = t.stac_collection_id AND i.id = t.stac_item_id)
+) AS f
+WHERE {condition}
+ORDER BY f.collection_id, f.item_id, f.table_name LIMIT 1001
+
+-- name: targets_of_job
+-- Made by a job.
+f.etl_job_id = %(job_id)s
+
+-- name: targets_of_dataset
+-- Of a dataset version.
+f.dataset_id = %(dataset_id)s AND f.resource_id = %(resource_id)s AND f.version_id = %(version_id)s
+
+-- name: targets_of_table
+-- Shown from a table.
+f.table_name = %(table_name)s
+
+-- name: targets_of_item
+-- One item.
+f.collection_id = %(collection_id)s AND f.item_id = %(item_id)s
+
+-- name: targets_of_collection
+-- Every item of a collection.
+f.collection_id = %(collection_id)s

@@ -9,6 +9,10 @@ WHERE job_id = %(job_id)s AND CASE WHEN %(run)s::int IS NULL THEN superseded_at 
 -- How one run is.
 SELECT status FROM app.jobs WHERE job_key = %(job_key)s
 
+-- name: statuses
+-- How the current runs of some jobs are.
+SELECT job_id, status::text FROM app.jobs WHERE job_id = ANY (%(job_ids)s::text[]) AND superseded_at IS NULL
+
 -- name: asked_for
 -- Whether a client has a request that this job carries out.
 SELECT EXISTS (SELECT FROM app.api_requests WHERE job_id = %(job_id)s AND client_id = %(client_id)s)

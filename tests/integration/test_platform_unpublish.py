@@ -1,0 +1,152 @@
+"""Taking datasets back over the partner's API: five ways to name them, and who may."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+import httpx
+import pytest
+
+from tests.support.api import Api
+from tests.support.hills import RASTER, VECTOR, approve
+
+
+def unpublish(api: Api, body: dict, by: str = "ann", route: str = "unpublish") -> httpx.Response:
+    return api.of(by).post(f"/api/platform/{route}", json=body)
+
+
+def shown(api: Api) -> list[str]:
+    return [i["resource_id"] for i in api.get("/api/platform/catalog/dataset/Hills")["items"]]
+
+
+def tables(api: Api) -> list[str]:
+    return [
+        name
+        for (name,) in api.query(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'geo' AND tablename LIKE 'hills%%'"
+        )
+    ]
+
+
+def request_of(api: Api, job: str) -> str:
+    return api.get(f"/api/platform/status/{job}", caller="ann")["request_id"]
+
+
+def test_a_dry_run_is_the_default_and_changes_nothing(api: Api, hills: dict[str, str]) -> None:
+    requests = api.query("SELECT count(*) FROM app.api_requests")
+    answer = unpublish(api, {"job_id": hills["dem"]})
+    assert answer.status_code == 202, answer.text
+    told = answer.json()
+    assert (told["dry_run"], told["job_type"], told["data_type"]) == (True, "unpublish_raster", "raster")
+    assert (told["collection_id"], told["stac_item_id"]) == ("hills", "hills-dem-v1")
+    api.drain()
+    result = api.get(told["monitor_url"])["resultData"]
+    assert (result["dry_run"], result["removed"]) == (True, False)
+    assert len(result["inventory"]["blobs"]) == 1
+    assert shown(api) == ["dem", "wells"]
+    assert api.query("SELECT count(*) FROM app.api_requests") == requests
+
+
+@pytest.mark.parametrize("way", ["request_id", "job_id", "dataset", "table", "data_type"])
+def test_a_table_is_taken_back_whichever_way_it_is_named(api: Api, hills: dict[str, str], way: str) -> None:
+    named = {
+        "request_id": {"request_id": request_of(api, hills["wells"])},
+        "job_id": {"job_id": hills["wells"]},
+        "dataset": VECTOR,
+        "table": {"table_name": "hills_wells_v1"},
+        "data_type": {"data_type": "vector", "table_name": "hills_wells_v1", "schema_name": "geo"},
+    }[way]
+    assert tables(api) == ["hills_wells_v1"]
+    answer = unpublish(api, {**named, "dry_run": False})
+    assert (answer.status_code, answer.json()["table_name"]) == (202, "hills_wells_v1"), answer.text
+    api.drain()
+    assert api.get(answer.json()["monitor_url"])["status"] == "completed"
+    assert (tables(api), shown(api)) == ([], ["dem"])
+
+
+def test_an_item_is_taken_back_with_its_file(api: Api, hills: dict[str, str]) -> None:
+    [(container, path)] = api.query("SELECT container, blob_path FROM app.cog_metadata")
+    answer = unpublish(api, {"collection_id": "hills", "stac_item_id": "hills-dem-v1", "dry_run": False})
+    assert answer.status_code == 202, answer.text
+    api.drain()
+    assert shown(api) == ["wells"]
+    assert api.query("SELECT count(*) FROM app.cog_metadata") == [(0,)]
+    assert [b.name.path for b in api.runtime.storage.list(container)] == []
+    assert path
+
+
+def test_a_whole_collection_is_counted(api: Api, hills: dict[str, str]) -> None:
+    answer = unpublish(api, {"collection_id": "hills", "dry_run": False})
+    told = answer.json()
+    assert (answer.status_code, told["total_items"], told["jobs_submitted"]) == (202, 1, 1)
+    api.drain()
+    assert shown(api) == ["wells"]
+    gone = unpublish(api, {"collection_id": "hills", "dry_run": False})
+    assert (gone.status_code, gone.json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_what_the_public_sees_takes_an_admin_who_says_so(api: Api, hills: dict[str, str]) -> None:
+    approve(api, hills["dem"])
+    body = {**RASTER, "dry_run": False}
+    refused = unpublish(api, body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "CONFLICT")
+    assert "the public sees it" in refused.json()["error"]
+    assert unpublish(api, {**body, "force_approved": True}).status_code == 403
+    assert unpublish(api, {**body, "dry_run": True}).status_code == 202, "looking is allowed"
+    api.drain()
+    assert "dem" in shown(api)
+    forced = unpublish(api, {**body, "force_approved": True}, by="ada")
+    assert forced.status_code == 202, forced.text
+    api.drain()
+    assert shown(api) == ["wells"]
+    assert api.query("SELECT DISTINCT status::text FROM app.dataset_approvals WHERE job_id = %s", hills["dem"]) == [
+        ("revoked",)
+    ]
+
+
+def test_a_dataset_of_another_client_is_not_found(api: Api, hills: dict[str, str]) -> None:
+    for named in (RASTER, {"job_id": hills["dem"]}, {"collection_id": "hills", "stac_item_id": "hills-dem-v1"}):
+        assert unpublish(api, {**named, "dry_run": False}, by="bob").status_code == 404
+    assert api.query("SELECT count(*) FROM app.jobs WHERE job_type LIKE 'unpublish%%'") == [(0,)]
+
+
+def test_asking_twice_is_one_job_and_after_the_dataset_came_back_another(api: Api, hills: dict[str, str]) -> None:
+    body = {**VECTOR, "dry_run": False}
+    first, second = unpublish(api, body), unpublish(api, body)
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert second.json()["job_id"] == first.json()["job_id"]
+    api.drain()
+    again = {**VECTOR, "container_name": "bronze-vectors", "file_name": "wells.geojson"}
+    back = api.of("ann").post("/api/platform/submit", json={**again, "processing_options": {"overwrite": True}})
+    assert back.status_code == 202, back.text
+    api.drain()
+    assert shown(api) == ["dem", "wells"]
+    assert unpublish(api, body).status_code == 202
+    api.drain()
+    assert shown(api) == ["dem"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "give request_id, job_id"),
+        ({"dataset_id": "Hills"}, "give dataset_id, resource_id and version_id together"),
+        ({"stac_item_id": "x"}, "stac_item_id needs collection_id"),
+        ({"tabel_name": "x"}, "did you mean 'table_name'?"),
+        ({"table_name": "x", "delete_collection": True}, "delete_collection needs collection_id alone"),
+    ],
+)
+def test_a_request_that_names_nothing_is_refused_with_the_ways_to_name_it(api: Api, body: dict, says: str) -> None:
+    answer = unpublish(api, body)
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+def test_the_old_addresses_answer_and_name_the_new_one(api: Api, hills: dict[str, str]) -> None:
+    answer = unpublish(api, {"table_name": "hills_wells_v1"}, route="unpublish/vector")
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["_deprecated"], answer.json()["table_name"]) == (True, "hills_wells_v1")
+    assert answer.headers["Link"] == '</api/platform/unpublish>; rel="successor-version"'
+    assert parsedate_to_datetime(answer.headers["Sunset"]).year > 2026
+    wrong = unpublish(api, {"data_type": "raster", "table_name": "hills_wells_v1"})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "CONFLICT")
