@@ -8,50 +8,68 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from core.contracts.tables import SqlType
 from core.contracts.vector import Delimited, FindingCode, Partition
 from core.errors import NoFeatures, UnreadableSource
-from services.vector import coordinates
+from services.vector import coordinates, delimited_types
+from services.vector.delimited_spans import Span, cuts
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey, whole
+from services.vector.readers import GEOMETRY, Survey
 from services.vector.reference_systems import StatedCrs
 
 _BLOCK = 4 << 20
 _DELIMITERS = ",;\t|"
 #: Arrow reads UTF-8 itself, with or without a byte order mark; other encodings go through Python.
 _ARROW_NAMES = {"utf-8-sig": "utf8"}
-#: Cells that mean nothing was recorded, in columns of numbers, dates and truth values; in text only the empty cell.
-_NULLS = ["", "NULL", "null", "NA", "N/A", "n/a", "#N/A", "nan", "NaN"]
-_ZERO_LED = r"^\s*[+-]?0\d|^\s*\+|^\s*[+-]?\d{19,}"
-_LATER: Mapping[pa.DataType, tuple[pa.DataType, ...]] = {
-    pa.int64(): (pa.float64(),),
-    pa.float64(): (),
-    pa.date32(): (pa.timestamp("us"),),
-    pa.timestamp("us"): (),
-    pa.bool_(): (),
-}
-_FIRST_CHOICES = (pa.int64(), pa.float64(), pa.date32(), pa.timestamp("us"), pa.bool_())
+_SPAN = 16 << 20  #: about the smallest part
+
+
+@dataclass(frozen=True)
+class DelimitedScan:
+    """What a pass over the file found. `starts` are the spans' first bytes and row numbers, from 0."""
+
+    types: pa.Schema
+    rows: int
+    starts: tuple[tuple[int, int], ...]
 
 
 class DelimitedReader:
-    """A text table as features."""
+    """A text table as features. `types` are those of its columns where an earlier pass found them."""
 
-    def __init__(self, path: Path, dialect: Delimited, where: coordinates.CoordinateColumns, shown: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        dialect: Delimited,
+        where: coordinates.CoordinateColumns,
+        shown: str,
+        types: Mapping[str, SqlType] | None = None,
+    ) -> None:
         self._path, self._dialect, self._where, self._shown = path, dialect, where, shown
+        self._names = header(path, dialect, shown)
+        self._known = types or None
 
     @cached_property
     def attributes(self) -> pa.Schema:
         """Every column but the WKT one, typed by all of its values."""
-        kept = [f for f in self._typed[0] if f.name != self._where.wkt]
-        return pa.schema(kept)
+        if self._known is not None:
+            return pa.schema([(name, delimited_types.ARROW[kind]) for name, kind in self._known.items()])
+        return pa.schema([f for f in self._scan.types if f.name != self._where.wkt])
+
+    @property
+    def types(self) -> dict[str, SqlType]:
+        """What another reader needs to read the same without the pass."""
+        return delimited_types.named(self.attributes)
 
     @property
     def stated_crs(self) -> StatedCrs:
@@ -71,66 +89,88 @@ class DelimitedReader:
     @property
     def feature_count(self) -> int:
         """Rows that have as many cells as the header."""
-        return self._typed[1]
+        return self._scan.rows
+
+    def partitions(self, wanted: int) -> tuple[Partition, ...]:
+        """Runs of spans."""
+        starts, size = self._scan.starts, self._path.stat().st_size
+        count = max(1, min(wanted, len(starts)))
+        edges = [*(starts[len(starts) * i // count] for i in range(count)), (size, self._scan.rows)]
+        return tuple(
+            Partition(first_id=first + 1, features=last - first, start=start, stop=stop)
+            for (start, first), (stop, last) in pairwise(edges)
+        )
 
     def geometries(self, _: Findings) -> Iterator[pa.Array]:
         """The geometries alone."""
-        for batch in self._rows(None, None):
+        located = {n for n in (self._where.lat, self._where.lon, self._where.wkt) if n is not None}
+        for batch in self._rows(dict.fromkeys(located, pa.string()), None):
             yield coordinates.geometry(batch, self._where)
-
-    def partitions(self, wanted: int) -> tuple[Partition, ...]:
-        """The whole layer in one."""
-        return whole(self.feature_count)
 
     def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
         types = {f.name: f.type for f in self.attributes}
-        for batch in self._rows(types, findings):
-            columns = [_nulled(batch.column(f.name)) for f in self.attributes]
+        wanted = types if self._where.wkt is None else {**types, self._where.wkt: pa.string()}
+        for batch in self._rows(wanted, findings, None if part is None else (part.start, part.stop)):
+            columns = [_nulled(batch.column(name)) for name in types]
             columns.append(coordinates.geometry(batch, self._where))
-            yield pa.RecordBatch.from_arrays(columns, names=[*self.attributes.names, GEOMETRY])
+            yield pa.RecordBatch.from_arrays(columns, names=[*types, GEOMETRY])
 
     @cached_property
-    def _typed(self) -> tuple[pa.Schema, int]:
-        names: list[str] = []
-        types: list[pa.DataType | None] = []
-        rows = 0
-        for batch in self._rows(None, None):
-            names, rows = batch.schema.names, rows + batch.num_rows
-            types = types or [None] * len(names)
-            types = [_narrowed(t, batch.column(i)) for i, t in enumerate(types)]
-        return pa.schema([pa.field(n, t or pa.string()) for n, t in zip(names, types, strict=True)]), rows
+    def _scan(self) -> DelimitedScan:
+        types: list[pa.DataType | None] = [None] * len(self._names)
+        rows, starts = 0, []
+        texts = dict.fromkeys(self._names, pa.string())
+        for span in self._spans():
+            starts.append((span[0], rows))
+            for batch in self._rows(texts, None, span):
+                rows += batch.num_rows
+                types = [delimited_types.narrowed(t, batch.column(i)) for i, t in enumerate(types)]
+        schema = pa.schema([(n, t or pa.string()) for n, t in zip(self._names, types, strict=True)])
+        return DelimitedScan(schema, rows, tuple(starts))
 
-    def _rows(self, types: dict[str, pa.DataType] | None, findings: Findings | None) -> Iterator[pa.RecordBatch]:
-        def skip(row: pa_csv.InvalidRow) -> str:
-            if findings is not None:
-                sample = f"; the first has {row.actual_columns} of {row.expected_columns}: {row.text[:80]!r}"
-                known = findings.count(FindingCode.BAD_ROW)
-                message = None if known else f"Lines with the wrong number of cells were left out{sample}."
-                findings.add(FindingCode.BAD_ROW, 1, message=message)
-            return "skip"
+    def _spans(self) -> list[tuple[int, int]]:
+        size = self._path.stat().st_size
+        # In UTF-16 a line end is two bytes, and neither is one alone.
+        inner = [] if self._dialect.encoding == "utf-16" else list(cuts(self._path, _SPAN))
+        return list(pairwise([0, *(c for c in inner if c < size), size]))
 
-        names, encoding = header(self._path, self._dialect, self._shown), self._dialect.encoding
-        convert = pa_csv.ConvertOptions(
-            column_types=types or dict.fromkeys(names, pa.string()), null_values=_NULLS, strings_can_be_null=False
+    def _rows(
+        self, types: Mapping[str, pa.DataType], findings: Findings | None, span: tuple[int, int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        start, stop = span or (0, self._path.stat().st_size)
+        encoding = self._dialect.encoding
+        reading = pa_csv.ReadOptions(
+            block_size=_BLOCK,
+            encoding=_ARROW_NAMES.get(encoding, encoding),
+            column_names=self._names,
+            skip_rows_after_names=1 if start == 0 else 0,
+            use_threads=False,
         )
-        with (
-            _reading(self._shown),
-            pa_csv.open_csv(
-                self._path,
-                read_options=pa_csv.ReadOptions(
-                    block_size=_BLOCK,
-                    encoding=_ARROW_NAMES.get(encoding, encoding),
-                    column_names=names,
-                    skip_rows_after_names=1,
-                ),
-                parse_options=pa_csv.ParseOptions(
-                    delimiter=self._dialect.delimiter, newlines_in_values=True, invalid_row_handler=skip
-                ),
-                convert_options=convert,
-            ) as stream,
-        ):
+        parsing = pa_csv.ParseOptions(
+            delimiter=self._dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skipping(findings)
+        )
+        converting = pa_csv.ConvertOptions(
+            column_types=types,
+            include_columns=[n for n in self._names if n in types],
+            null_values=list(delimited_types.NULLS),
+            strings_can_be_null=False,
+        )
+        options = {"read_options": reading, "parse_options": parsing, "convert_options": converting}
+        with _reading(self._shown), Span(self._path, start, stop) as file, pa_csv.open_csv(file, **options) as stream:
             yield from stream
+
+
+def _skipping(findings: Findings | None) -> Callable[[pa_csv.InvalidRow], str]:
+    def skip(row: pa_csv.InvalidRow) -> str:
+        if findings is not None:
+            sample = f"; the first has {row.actual_columns} of {row.expected_columns}: {row.text[:80]!r}"
+            known = findings.count(FindingCode.BAD_ROW)
+            message = None if known else f"Lines with the wrong number of cells were left out{sample}."
+            findings.add(FindingCode.BAD_ROW, 1, message=message)
+        return "skip"
+
+    return skip
 
 
 def dialect_of(path: Path, shown: str) -> Delimited:
@@ -177,27 +217,6 @@ def header(path: Path, dialect: Delimited, shown: str) -> list[str]:
             name = f"{cell.strip() or f'column_{position + 1}'}_{number}"
         names.append(name)
     return names
-
-
-def _narrowed(current: pa.DataType | None, column: pa.Array) -> pa.DataType | None:
-    """The type that still fits after another block; None while only nulls were seen."""
-    if current == pa.string():
-        return current
-    present = column.filter(pc.invert(pc.is_in(column, value_set=pa.array(_NULLS))))
-    if len(present) == 0:
-        return current
-    choices = _FIRST_CHOICES if current is None else (current, *_LATER[current])
-    if pc.any(pc.match_substring_regex(present, _ZERO_LED)).as_py():
-        return pa.string()
-    return next((t for t in choices if _fits(present, t)), pa.string())
-
-
-def _fits(column: pa.Array, target: pa.DataType) -> bool:
-    try:
-        column.cast(target)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _nulled(column: pa.Array) -> pa.Array:

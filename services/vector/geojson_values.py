@@ -20,7 +20,7 @@ _EXACT = 2**53
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?"
 #: What GDAL may take for a date or time, in some spelling.
-_LIKE_A_DATE = r"^\s*[+-]?\d+[-/:]"
+_LIKE_A_DATE = r"^\s*([+-]?\d+[-/]0*([1-9]|1[0-2])[-/]0*([1-9]|[12]\d|3[01])(\D|$)|\d+:)"
 
 
 class Kind(Enum):

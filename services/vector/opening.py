@@ -66,7 +66,7 @@ def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
     match plan.format:
         case VectorFormat.CSV:
             assert plan.delimited is not None  # _File._delimited always sets it
-            return delimited_reader.DelimitedReader(path, plan.delimited, where, shown)
+            return delimited_reader.DelimitedReader(path, plan.delimited, where, shown, plan.types)
         case VectorFormat.PARQUET:
             return parquet_reader.reopened(path, plan, shown)
         case VectorFormat.XLSX:
@@ -188,8 +188,8 @@ class _File:
         dialect = delimited_reader.dialect_of(self._path, self._shown)
         names = delimited_reader.header(self._path, dialect, self._shown)
         where = coordinates.find(names, self._wanted.lat, self._wanted.lon, self._wanted.wkt, self._shown)
-        plan = self._located(where, delimited=dialect, driver="CSV")
         reader = delimited_reader.DelimitedReader(self._path, dialect, where, self._shown)
+        plan = self._located(where, delimited=dialect, driver="CSV", types=reader.types)
         return OpenedLayer(self._path.stem, plan, reader)
 
     def _parquet(self) -> OpenedLayer:

@@ -140,3 +140,31 @@ def test_an_empty_file_has_no_features(tmp_path):
 def test_a_binary_file_is_no_text_table(tmp_path):
     with pytest.raises(UnreadableSource, match="NUL"):
         table(tmp_path, b"lat,lon\x00\x00\n")
+
+
+@pytest.mark.parametrize("code", ["007", "-01", "00", "+5", " 5", "0123456789", "12345678901234567890"])
+def test_a_code_that_a_number_would_not_write_back_keeps_its_column_text(tmp_path, code):
+    rows = "".join(f"{i},1,2\n" for i in range(5000))
+    found = table(tmp_path, f"code,lat,lon\n{rows}{code},1,2\n")
+    assert values(found, "code")[-1] == code and values(found, "code")[0] == "0"
+
+
+@pytest.mark.parametrize("number", ["0", "-0.5", "0.25", "10", "-1", "1e5"])
+def test_numbers_that_begin_with_nothing_odd_are_numbers(tmp_path, number):
+    assert values(table(tmp_path, f"n,lat,lon\n{number},1,2\n"), "n") == [float(number)]
+
+
+def test_rows_cut_into_parts_are_those_of_the_whole_also_with_line_breaks_in_cells(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f'{i},"a ""quoted""\nline, {"x" * 300}",1,2' for i in range(120_000)]
+    rows[77] = "too,few"
+    path.write_text("n,text,lat,lon\n" + "\n".join(rows) + "\n")
+    dialect = delimited_reader.dialect_of(path, "t")
+    where = coordinates.CoordinateColumns("lat", "lon")
+    reader = delimited_reader.DelimitedReader(path, dialect, where, "t")
+    parts = reader.partitions(2)
+    assert len(parts) == 2 and parts[0].first_id == 1 and parts[1].first_id == parts[0].features + 1
+    again = delimited_reader.DelimitedReader(path, dialect, where, "t", reader.types)
+    found = [pa.Table.from_batches(list(again.batches(Findings(), part))) for part in parts]
+    assert [len(t) for t in found] == [p.features for p in parts]
+    assert pa.concat_tables(found).column("n").to_pylist() == [i for i in range(120_000) if i != 77]

@@ -115,6 +115,12 @@ def test_every_type_of_value_reads_alike(tmp_path):
     both(collection(tmp_path, *lists))
 
 
+def test_codes_that_look_a_little_like_dates_stay_text_in_both(tmp_path):
+    both(
+        collection(tmp_path, *(feature(None, a=a) for a in ("1/02/88311", "12-345", "2020-13-01", "2020-01-32", "1-2")))
+    )
+
+
 def test_a_text_with_nul_is_whole_where_gdal_would_cut_it(tmp_path):
     path = collection(tmp_path, feature(point(1, 2), d="é\u0000z"))
     values, _ = read(geojson_reader.scanned(path, by_line=False))
