@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from core.contracts.jobs import JobResult, StacReference
+from core.contracts.raster_findings import FindingCode
 from core.contracts.storage import BlobName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
 from core.errors import InvalidRequest
@@ -65,7 +66,7 @@ class Georeference(StrEnum):
 class Finding(Contract):
     """Something about the data that its owner should know."""
 
-    code: str
+    code: FindingCode
     severity: Severity
     message: str
     fix: str | None = None

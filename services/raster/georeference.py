@@ -13,6 +13,7 @@ from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
 from core.contracts.raster import Finding, Georeference, RasterGrid, Severity
+from core.contracts.raster_findings import FindingCode as Code
 from core.errors import CrsMismatch, CrsMissing, InvalidRaster, InvalidRequest
 from services.raster.footprint import footprint, on_earth
 
@@ -91,9 +92,9 @@ def place(dataset: DatasetReader, label: str, input_crs: str | None) -> Placemen
         )
     georeference = _georeference(dataset, findings)
     if own is None:
-        findings.append(_info("INPUT_CRS_USED", f"The file states no CRS; {crs_label(crs)} was given.", None))
+        findings.append(_info(Code.INPUT_CRS_USED, f"The file states no CRS; {crs_label(crs)} was given.", None))
     elif authority(crs) is None:
-        findings.append(_info("CUSTOM_CRS", f"The CRS {crs_label(crs)!r} has no registered code.", None))
+        findings.append(_info(Code.CUSTOM_CRS, f"The CRS {crs_label(crs)!r} has no registered code.", None))
     return Placement(crs, own is None, georeference, tuple(findings))
 
 
@@ -102,14 +103,14 @@ def _set_aside(local: CRS, label: str, asked: CRS | None) -> Finding:
         raise CrsMissing(
             f"{label} states only a local coordinate system ({crs_label(local)!r}) with no place on Earth.", hint=_HOW
         )
-    return _info("LOCAL_CRS_REPLACED", f"The file's local system {crs_label(local)!r} was set aside.", None)
+    return _info(Code.LOCAL_CRS_REPLACED, f"The file's local system {crs_label(local)!r} was set aside.", None)
 
 
 def _georeference(dataset: DatasetReader, findings: list[Finding]) -> Georeference:
     if dataset.transform.is_identity:
         findings.append(
             _info(
-                "GCP_GEOREFERENCE",
+                Code.GCP_GEOREFERENCE,
                 f"Tied to the ground by {len(dataset.gcps[0])} control points; the COG is resampled to a regular grid.",
                 "Submit an orthorectified raster to keep pixel values.",
             )
@@ -117,18 +118,22 @@ def _georeference(dataset: DatasetReader, findings: list[Finding]) -> Georeferen
         return Georeference.GCPS
     if not dataset.transform.is_rectilinear:
         findings.append(
-            _info("ROTATED_GRID", "The grid is rotated; it is kept as it is.", "Give target_crs for a north-up grid.")
+            _info(
+                Code.ROTATED_GRID,
+                "The grid is rotated; it is kept as it is.",
+                "Give target_crs for a north-up grid.",
+            )
         )
         return Georeference.ROTATED
     if dataset.transform.e > 0:
         findings.append(
-            _info("SOUTH_UP_GRID", "Rows run from south to north; the COG has them from north to south.", None)
+            _info(Code.SOUTH_UP_GRID, "Rows run from south to north; the COG has them from north to south.", None)
         )
         return Georeference.SOUTH_UP
     return Georeference.AFFINE
 
 
-def _info(code: str, message: str, fix: str | None) -> Finding:
+def _info(code: Code, message: str, fix: str | None) -> Finding:
     return Finding(code=code, severity=Severity.INFO, message=message, fix=fix)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from core.contracts.raster import Finding, OutputTier, RasterInspection, RasterType, Severity
+from core.contracts.raster_findings import FindingCode as Code
 from services.raster.classify import is_classes
 
 BLOCK = 512
@@ -97,7 +98,7 @@ def _not_for_jpeg(source: RasterInspection) -> str | None:
 
 def _fallback(reason: str) -> Finding:
     return Finding(
-        code="VISUALIZATION_IS_LOSSLESS",
+        code=Code.VISUALIZATION_IS_LOSSLESS,
         severity=Severity.INFO,
         message=f"JPEG cannot serve this raster ({reason}); the visualization tier was written without loss.",
         fix="Use the analysis tier.",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from core.contracts.raster import BandStatistics, Finding, Severity, TypeDetection
+from core.contracts.raster_findings import FindingCode as Code
 from services.raster.statistics import BandScan
 
 _SENTINELS = (-9999.0, -99999.0, -32768.0, -32767.0, -3.4028234663852886e38, -1.7976931348623157e308, 1e20)
@@ -20,11 +21,11 @@ def pixel_findings(scans: Sequence[BandScan], statistics: Sequence[BandStatistic
     known = [s for s in statistics if s is not None]
     if not known:
         yield _warning(
-            "ALL_NODATA", "No pixel is valid: every one is nodata.", "Check the export; nothing will be seen."
+            Code.ALL_NODATA, "No pixel is valid: every one is nodata.", "Check the export; nothing will be seen."
         )
         return
     if all(s.distinct == 1 for s in known):
-        yield _warning("SINGLE_VALUE", "Every valid pixel has the same value in its band.", "Check the export.")
+        yield _warning(Code.SINGLE_VALUE, "Every valid pixel has the same value in its band.", "Check the export.")
     yield from _nodata_findings(scans, statistics)
     yield from _depth_findings(scans[0], known)
 
@@ -33,7 +34,7 @@ def _nodata_findings(scans: Sequence[BandScan], statistics: Sequence[BandStatist
     for band, (scan, stats) in enumerate(zip(scans, statistics, strict=True), start=1):
         if scan.nodata is not None and scan.dtype.kind in "ui" and not scan.holds(scan.nodata):
             yield _warning(
-                "NODATA_OUT_OF_RANGE",
+                Code.NODATA_OUT_OF_RANGE,
                 f"Band {band} declares nodata {scan.nodata:g}, which {scan.dtype.name} cannot hold.",
                 "Declare a nodata value that occurs.",
             )
@@ -43,7 +44,7 @@ def _nodata_findings(scans: Sequence[BandScan], statistics: Sequence[BandStatist
             share = scan.frequency(value) if value in _SENTINELS else 0.0
             if share > _SENTINEL_SHARE:
                 yield _warning(
-                    "UNDECLARED_NODATA",
+                    Code.UNDECLARED_NODATA,
                     f"{share:.0%} of band {band} is {value:g}, which is not declared as nodata.",
                     f"Set the file's nodata value to {value:g}.",
                 )
@@ -54,20 +55,20 @@ def _depth_findings(scan: BandScan, known: Sequence[BandStatistics]) -> Iterator
     name, whole = scan.dtype.name, scan.dtype.kind in "ui"
     smallest = smallest_integer(low, high)
     if scan.integral and not whole and smallest is not None:
-        yield _warning("INTEGERS_IN_FLOAT", f"Whole numbers are stored as {name}.", f"Store them as {smallest}.")
+        yield _warning(Code.INTEGERS_IN_FLOAT, f"Whole numbers are stored as {name}.", f"Store them as {smallest}.")
     elif name == "float64":
-        yield _warning("DOUBLE_PRECISION", "Values are stored in 64 bits.", "float32 holds seven digits.")
+        yield _warning(Code.DOUBLE_PRECISION, "Values are stored in 64 bits.", "float32 holds seven digits.")
     elif whole and smallest is not None and scan.dtype.itemsize > np.dtype(smallest).itemsize:
         severity = Severity.WARNING if scan.dtype.itemsize == 8 else Severity.INFO
         message = f"Values from {low:g} to {high:g} are stored as {name}."
-        yield Finding(code="WIDE_INTEGER", severity=severity, message=message, fix=f"Store them as {smallest}.")
+        yield Finding(code=Code.WIDE_INTEGER, severity=severity, message=message, fix=f"Store them as {smallest}.")
 
 
 def type_findings(detection: TypeDetection, declared: bool) -> Iterator[Finding]:
     """A guess that should be confirmed."""
     if not declared and detection.confidence < _UNSURE:
         yield Finding(
-            code="TYPE_UNCERTAIN",
+            code=Code.TYPE_UNCERTAIN,
             severity=Severity.INFO,
             message=f"Taken for {detection.detected.value}: {', '.join(detection.evidence)}.",
             fix="Declare raster_type.",
@@ -83,5 +84,5 @@ def smallest_integer(low: float, high: float) -> str | None:
     return None
 
 
-def _warning(code: str, message: str, fix: str) -> Finding:
+def _warning(code: Code, message: str, fix: str) -> Finding:
     return Finding(code=code, severity=Severity.WARNING, message=message, fix=fix)

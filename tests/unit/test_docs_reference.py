@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from config import settings
+from core.contracts.raster_findings import FindingCode
 from core.error_catalogue import catalogue
 from jobs.registry import JOBS
 from triggers import functions
@@ -53,6 +54,12 @@ def test_every_setting_is_listed_with_its_default() -> None:
     listed = {row[0].strip("`"): row[1].strip("`") for row in rows("settings.md", 3)}
     missing = {name: shown(default) for name, default in fields().items() if listed.get(name) != shown(default)}
     assert missing == {}
+
+
+def test_every_finding_about_rasters_is_listed_with_what_to_do() -> None:
+    listed = {row[0].strip("`"): row[1:] for row in rows("findings.md", 4)}
+    assert listed.keys() == {code.value for code in FindingCode}
+    assert all(all(cells) for cells in listed.values())
 
 
 def test_no_setting_is_listed_that_nothing_reads() -> None:
