@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
+import rasterio
 
 from config import inherited
 from tests.support.system import ROOT, free_port
@@ -142,12 +144,17 @@ def test_a_demo_whose_every_process_is_killed_is_finished_by_the_next(commands: 
     assert stray == [(0,)]
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")  # a PNG has no place
 def test_a_second_demo_finds_everything_published_and_changes_nothing(commands: Commands) -> None:
     before = commands.query("SELECT max(event_id) FROM app.job_events")
     code, printed = commands.run("demo")
     assert code == 0, printed
     assert printed.count("already submitted") == 2
     assert commands.query("SELECT max(event_id) FROM app.job_events") == before
+    (picture,) = (commands.home / "previews").glob("*.png")
+    assert str(picture) in printed
+    with rasterio.open(picture) as opened:
+        assert opened.driver == "PNG" and len(np.unique(opened.read(1))) > 20
 
 
 def test_a_bad_file_is_named_with_its_cause_and_the_others_still_publish(

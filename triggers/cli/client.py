@@ -56,6 +56,15 @@ class Client:
         except httpx.HTTPError:
             return False
 
+    def picture(self, url: str) -> bytes | None:
+        """What an anonymous GET of the link brings, if it is a picture."""
+        try:
+            answer = httpx.get(url, timeout=60, follow_redirects=True, trust_env=False)
+        except httpx.HTTPError:
+            return None
+        is_picture = answer.headers.get("content-type", "").startswith("image/")
+        return answer.content if answer.status_code == 200 and is_picture else None
+
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait for `/api/readyz`; False when the time is over."""
         ends = time.monotonic() + seconds

@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from core.contracts.storage import ObjectStorage
 from core.errors import GeomachineError
 from services import samples
-from triggers.cli import following, uploads
+from triggers.cli import following, pictures, uploads
 from triggers.cli.client import Client, Json
 
 _DATASET = "demo"
@@ -31,8 +31,11 @@ class Problem:
     why: str
 
 
-def run(client: Client, storage: ObjectStorage, console: Console, files: Sequence[Path]) -> bool:
-    """Publish the files, or sample data when there are none; True when every one is published and its links answer."""
+def run(client: Client, storage: ObjectStorage, console: Console, files: Sequence[Path], home: Path) -> bool:
+    """Publish the files, or sample data when there are none; True when every one is published and its links answer.
+
+    Pictures of rasters are kept under `home`.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         chosen = list(files) or samples.make_samples(Path(scratch))
         submitted, problems = _submit(client, storage, console, chosen)
@@ -42,6 +45,7 @@ def run(client: Client, storage: ObjectStorage, console: Console, files: Sequenc
     problems += _approve(client, console, submitted, finished)
     for request_id, status in finished.items():
         problems += _show(client, console, submitted[request_id], status)
+        problems += _picture(client, console, submitted[request_id], status, home)
     for problem in problems:
         console.print(f"[red]✗ {escape(problem.file)}[/]: {escape(problem.why)}", soft_wrap=True)
     console.print(
@@ -132,6 +136,18 @@ def _show(client: Client, console: Console, label: str, status: Json) -> list[Pr
         if not good:
             problems.append(Problem(label, f"{url} does not answer."))
     return problems
+
+
+def _picture(client: Client, console: Console, label: str, status: Json, home: Path) -> list[Problem]:
+    url = cast("dict[str, dict[str, str]]", status["data_access"]).get("titiler", {}).get("preview")
+    if url is None:
+        return []
+    kept = pictures.keep(client, url, home, label)
+    if kept is None:
+        return [Problem(label, f"{url} brings no picture.")]
+    console.print(f"  [green]✓[/] {'picture':<13} {escape(str(kept))}", highlight=False, soft_wrap=True)
+    pictures.draw(console, kept)
+    return []
 
 
 def _size(result: Json) -> str:

@@ -63,7 +63,8 @@ def demo_command(
     if instance.settings.client.url is None:
         local.ensure_up(instance, console)
     with local.connect(instance) as client:
-        complete = demo.run(client, local.bronze(instance.settings), console, files or [])
+        home = instance.settings.app.home
+        complete = demo.run(client, local.bronze(instance.settings), console, files or [], home)
     if instance.settings.client.url is None:
         console.print("The system stays up; ./geomachine down stops it.")
     raise typer.Exit(0 if complete else 1)
