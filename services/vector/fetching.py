@@ -108,6 +108,8 @@ def _fetch_with_siblings(storage: ObjectStorage, name: BlobName, suffixes: tuple
 
 def _fetch_one(storage: ObjectStorage, name: BlobName, target: Path) -> None:
     storage.head(name)
+    # What an earlier fetch left may be a link to the blob itself: writing into it would destroy the source.
+    target.unlink(missing_ok=True)
     local = storage.gdal_path(name)
     if not local.startswith("/vsi"):
         # A link costs nothing and keeps these bytes even when the blob is replaced, which is a rename.

@@ -187,3 +187,13 @@ def test_a_file_without_any_layer_to_load_is_refused(tmp_path):
         archive.writestr("c.csv", "text\nx\n")
     with pytest.raises(NoFeatures):
         planned(tmp_path, path, all_layers=True)
+
+
+def test_fetching_twice_into_one_folder_leaves_the_source_as_it_was(rig, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("lat,lon\n-2,30\n")
+    parameters = rig.parameters(rig.put(path))
+    for _ in range(2):
+        fetched = fetching.fetch(rig.storage, parameters.source, parameters.file_extension, tmp_path / "work")
+        assert fetched.read_text() == "lat,lon\n-2,30\n"
+    assert rig.storage.head(parameters.source).size == 15
