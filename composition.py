@@ -6,7 +6,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 
 import structlog
@@ -17,7 +18,7 @@ from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
 from core.machine.broker import Desk
-from core.machine.machine import CoreMachine
+from core.machine.machine import Callback, CoreMachine
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
@@ -48,6 +49,7 @@ from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.revision_store import Revisions
 from infrastructure.postgres.timeline import JobHistory
+from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
 from services.platform.looking import Looker
@@ -55,6 +57,7 @@ from services.platform.planning import Planner
 from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
+from services.webhooks.delivery import Webhooks
 from triggers.http.gate import Gate
 
 
@@ -78,6 +81,7 @@ class Runtime:
             log=self.log,
             lease=settings.queue.lease_seconds,
             retry=RetryPolicy(settings.queue.retry_base_seconds, settings.queue.retry_max_seconds),
+            promises=self.promises,
             dispatch=self.bus.courier.call if self.bus else None,
             slot=slot,
         )
@@ -105,6 +109,7 @@ class Runtime:
             self.catalog,
             _limits(settings.platform),
             primary_client=settings.platform.primary_client,
+            callback=lambda url: self.webhooks.require(url),
         )
 
     @cached_property
@@ -135,6 +140,28 @@ class Runtime:
         """Where messages of these queues become claims."""
         assert self.bus is not None  # nobody else delivers
         return Desk(self.machine, self.bus.mail, queues)
+
+    @cached_property
+    def promises(self) -> Mapping[str, Callback]:
+        """What carries out the promises of the outbox, by topic."""
+        return {"webhook": lambda payload: self.webhooks.deliver(payload)}
+
+    @cached_property
+    def deliveries(self) -> PostgresDeliveries:
+        """The log of webhooks."""
+        return PostgresDeliveries(self.pool)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Events sent to partners."""
+        secret = self.settings.webhooks.secret
+        return Webhooks(
+            self.outbound,
+            self.deliveries,
+            master=secret.get_secret_value() if secret else None,
+            source=self.settings.server.public_url or "geomachine",
+            now=lambda: datetime.now(UTC),
+        )
 
     @cached_property
     def tables(self) -> PostgresFeatureTables:

@@ -16,6 +16,7 @@ from config.settings import (
     ServiceBusSettings,
     Settings,
     StorageSettings,
+    WebhookSettings,
     WorkerSettings,
     load,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "ServiceBusSettings",
     "Settings",
     "StorageSettings",
+    "WebhookSettings",
     "WorkerSettings",
     "inherited",
     "load",

@@ -251,6 +251,14 @@ class AuthSettings(BaseSettings):
         return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
 
 
+class WebhookSettings(BaseSettings):
+    """Events sent to partners. Each client's secret is derived from this one."""
+
+    model_config = _BASE
+
+    secret: SecretStr | None = Field(None, alias="WEBHOOK_SECRET", min_length=16)
+
+
 class OutboundSettings(BaseSettings):
     """Whom this system may call when somebody gives it an address: registered services and webhooks."""
 
@@ -319,6 +327,7 @@ class Settings:
     server: ServerSettings
     auth: AuthSettings
     outbound: OutboundSettings
+    webhooks: WebhookSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
@@ -356,6 +365,7 @@ def load() -> Settings:
             server=ServerSettings(),
             auth=AuthSettings(),
             outbound=OutboundSettings(),
+            webhooks=WebhookSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

@@ -137,6 +137,10 @@ class SubmitDetails(Spelled):
         None, description="The partner system it is for: the caller's own, and the only one that a partner may name."
     )
 
+    callback_url: str | None = Field(
+        None, max_length=2000, description="Where the job's end and the decision on it are told, as signed CloudEvents."
+    )
+
     @field_validator("access_level", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:

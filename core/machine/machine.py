@@ -21,7 +21,7 @@ from core.machine.leases import LeaseKeeper
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
-from core.machine.store import Accepted, Claimed, Finished, JobStore, JobToAdvance, NewJob, NextStep
+from core.machine.store import Accepted, Claimed, Finished, JobStore, JobToAdvance, NewJob, NextStep, SideEffect
 from core.states import StageStatus
 
 _PLAN_SECONDS = 600.0  #: how long a job's `plan` or `finalize` may take
@@ -63,6 +63,7 @@ class CoreMachine:
         lease: float = 60.0,
         retry: RetryPolicy | None = None,
         callbacks: Mapping[str, Callback] | None = None,
+        promises: Mapping[str, Callback] | None = None,
         randomness: random.Random | None = None,
         dispatch: Callable[[], object] | None = None,
         slot: Slot | None = None,
@@ -74,7 +75,11 @@ class CoreMachine:
         self._resources = resources
         self._log = log
         self._retry = retry or RetryPolicy()
-        self._callbacks = dict(callbacks or {})
+        self._callbacks = dict(callbacks or {})  # told of every job's end
+        self._promises = {
+            **self._callbacks,
+            **(promises or {}),
+        }  # what transactions of ours put into the outbox besides
         self._random = randomness or random.Random()  # noqa: S311 - jitter, not secrets
         self._dispatch = dispatch
         self._slot = slot
@@ -248,21 +253,29 @@ class CoreMachine:
     def sweep(self) -> int:
         """Return expired leases to the queue and deliver due side effects; how many of both."""
         count = self.store.sweep_leases(self.worker, 200)
-        for effect in self.store.claim_side_effects(self.worker, 50, self.lease):
-            count += 1
-            callback = self._callbacks.get(effect.topic)
-            try:
-                if callback is None:
-                    raise InvalidRequest(f"Nothing handles the topic {effect.topic!r}.")
-                callback(effect.payload)
-            except Exception as e:  # the edge of a callback: what went wrong is kept, tried again, and finally dead
-                delay = self._retry.delay(effect.attempts, self._random)
-                self.store.side_effect_failed(effect, f"{type(e).__name__}: {e}", delay)
-            else:
-                self.store.side_effect_delivered(effect)
+        for _ in range(10):
+            # Few at a time: each may take seconds, and all are leased at once.
+            due = self.store.claim_side_effects(self.worker, 5, self.lease)
+            for effect in due:
+                self._deliver(effect)
+            count += len(due)
+            if len(due) < 5:
+                break
         if count:
             self.announce()
         return count
+
+    def _deliver(self, effect: SideEffect) -> None:
+        callback = self._promises.get(effect.topic)
+        try:
+            if callback is None:
+                raise InvalidRequest(f"Nothing handles the topic {effect.topic!r}.")
+            callback(effect.payload)
+        except Exception as e:  # the edge of a callback: what went wrong is kept, tried again, and finally dead
+            delay = self._retry.delay(effect.attempts, self._random)
+            self.store.side_effect_failed(effect, f"{type(e).__name__}: {e}", delay)
+        else:
+            self.store.side_effect_delivered(effect)
 
     def mend(self) -> int:
         """Give stranded jobs their open work back and remove that of ended ones; how many."""

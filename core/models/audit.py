@@ -35,6 +35,7 @@ class AuditAction(StrEnum):
     STYLE_PUT = "style.put"  #: a way of drawing a feature table was written
     STYLE_DELETE = "style.delete"  #: a way of drawing a feature table was removed
     ARTIFACT_RESTORE = "artifact.restore"  #: a replaced revision was brought back for review
+    WEBHOOK_REPLAY = "webhook.replay"  #: an event is sent again
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

@@ -58,6 +58,7 @@ class ApiRequest(Record):
     source_etag: str | None = None
     source_size: ByteCount | None = None
     access_level: AccessLevel = AccessLevel.OUO
+    callback_url: Annotated[str | None, Field(max_length=2000)] = None
     request: Json
     routing: str | None = None
     submitted_by: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -71,7 +71,7 @@ class Prepared:
 
 
 class PlatformService:
-    """What `/api/platform/submit` does."""
+    """What `/api/platform/submit` does. `callback` raises for an address that no webhook can be sent to."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class PlatformService:
         limits: Limits,
         *,
         primary_client: str,
+        callback: Callable[[str | None], None],
     ) -> None:
         self._machine = machine
         self._storage = storage
@@ -89,6 +90,7 @@ class PlatformService:
         self._catalog = catalog
         self._limits = limits
         self._primary_client = primary_client
+        self._callback = callback
 
     def submit(self, request: SubmitRequest, caller: Principal) -> Accepted:
         """Accept a request once; a repeated one gets the job it already has."""
@@ -101,6 +103,7 @@ class PlatformService:
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
         sources = [BlobName(request.container_name, file) for file in request.files]
         data_type = checked(request, sources)
+        self._callback(request.callback_url)
         self._check_collection(request)
         blobs = [whole(self._storage, source) for source in sources]
         self._check_sizes(blobs, data_type)
@@ -210,6 +213,7 @@ def _record(prepared: Prepared, submitted_by: str) -> ApiRequest:
         source_etag=source.etag,
         source_size=source.size,
         access_level=request.access_level,
+        callback_url=request.callback_url,
         request=request.model_dump(mode="json"),
         submitted_by=submitted_by,
     )

@@ -78,6 +78,9 @@ TABLE = {
     "POST /api/approvals/{approval_id}/reject": REVIEWER,
     "POST /api/approvals/{approval_id}/resubmit": REVIEWER,
     "POST /api/approvals/{approval_id}/revoke": REVIEWER,
+    "GET /api/admin/webhooks": ADMIN,
+    "POST /api/admin/webhooks/{event_id}/replay": ADMIN,
+    "GET /api/platform/webhook-secret": PARTNER,
     "GET /api/artifacts": REVIEWER,
     "POST /api/admin/artifacts/{artifact_id}/restore": ADMIN,
     "POST /api/platform/approve": REVIEWER,
@@ -158,7 +161,9 @@ def test_every_route_lets_in_its_roles_and_nobody_else(api: Api) -> None:
         method, path = route.split()
         url = re.sub(r"\{\w+(:path)?\}", "1", path)
         url = re.sub(
-            r"\{(stage|index|id)\}", "1", re.sub(r"\{(job_id|job_type|approval_id|artifact_id|scope)\}", "0" * 64, path)
+            r"\{(stage|index|id)\}",
+            "1",
+            re.sub(r"\{(job_id|job_type|approval_id|event_id|artifact_id|scope)\}", "0" * 64, path),
         )
         for caller in ("nobody", "ann", "rex", "ada"):
             client = api.of(caller)

@@ -117,6 +117,8 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_artifacts_deleted_iff_deleted_at": ("app.artifacts", {"status": "deleted"}),
     "ck_artifacts_supersedes_another": ("app.artifacts", {"supersedes": "art-" + "ef" * 16}),
     "ck_held_effects_artifact_id": ("app.held_effects", {"artifact_id": "x"}),
+    "ck_webhook_deliveries_event_id": ("app.webhook_deliveries", {"event_id": ""}),
+    "ck_webhook_deliveries_duration_ms": ("app.webhook_deliveries", {"duration_ms": -1}),
     "ck_approval_votes_approval_id": ("app.approval_votes", {"approval_id": "x"}),
     "ck_approval_votes_reviewer": ("app.approval_votes", {"reviewer": ""}),
     "ck_approval_history_approval_id": ("app.approval_history", {"approval_id": "x"}),

@@ -64,6 +64,7 @@ class ProbedRuntime(Runtime):
             worker=name,
             log=probe.Silent(),
             lease=lease,
+            promises=self.promises,
             retry=RetryPolicy(backoff, backoff),
         )
 

@@ -155,6 +155,13 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "tables": Jsonb([]),
     },
     "app.held_effects": {"artifact_id": "art-" + "ab" * 16, "kind": "UpsertStacItem", "payload": Jsonb({})},
+    "app.webhook_deliveries": {
+        "event_id": "job.completed:1:r",
+        "event_type": "job.completed",
+        "request_id": "r",
+        "client_id": "ddh",
+        "url": "https://example.org/hook",
+    },
     "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
     "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
     "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},

@@ -59,7 +59,7 @@ class System:
 
 def environment(conninfo: str, home: Path, **more: str) -> dict[str, str]:
     """What a process of the system finds in its environment."""
-    alone = {"APPROVAL_ALLOW_SELF": "true"}  # the admin key submits and approves
+    alone = {"APPROVAL_ALLOW_SELF": "true", "WEBHOOK_SECRET": KEY}  # the admin key submits and approves
     return inherited(
         DATABASE_URL=conninfo, GEOMACHINE_HOME=str(home), GEOMACHINE_KEY=KEY, PYTHONPATH=str(ROOT), **(alone | more)
     )

@@ -114,6 +114,7 @@ def _children(instance: Instance, url: str, running: Running) -> list[Child]:
     )
     environment.setdefault("TASK_LEASE_SECONDS", _LOCAL_LEASE)
     environment.setdefault("APPROVAL_ALLOW_SELF", "true")  # one key does everything here
+    environment.setdefault("WEBHOOK_SECRET", instance.key())
     environment["WORKER_GRACE_SECONDS"] = str(_worker_grace(instance))
     commands = {"serve": ["serve"], "worker": ["worker", "--processes", str(running.workers)]}
     return [

@@ -32,6 +32,7 @@ from triggers.http import (
     styles,
     timeline,
     unpublish,
+    webhooks,
 )
 from triggers.http.cors import Cors
 from triggers.http.description import describe
@@ -58,6 +59,7 @@ _MODULES = (
     approvals,
     platform_approvals,
     policies,
+    webhooks,
     artifacts,
     audit,
     keys,

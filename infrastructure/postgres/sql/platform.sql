@@ -26,14 +26,14 @@ ORDER BY r.created_at DESC, r.request_id LIMIT %(limit)s
 -- Write a request, or point it at the job that processes it again.
 INSERT INTO app.api_requests AS r (
     request_id, dataset_id, resource_id, version_id, client_id, operation, data_type, job_id, source_container, source_path,
-    source_etag, source_size, access_level, request, routing, submitted_by
+    source_etag, source_size, access_level, callback_url, request, routing, submitted_by
 ) VALUES (
     %(request_id)s, %(dataset_id)s, %(resource_id)s, %(version_id)s, %(client_id)s, %(operation)s, %(data_type)s::app.data_type,
     %(job_id)s, %(source_container)s, %(source_path)s, %(source_etag)s, %(source_size)s, %(access_level)s::app.access_level,
-    %(request)s::jsonb, %(routing)s, %(submitted_by)s
+    %(callback_url)s, %(request)s::jsonb, %(routing)s, %(submitted_by)s
 )
 ON CONFLICT (request_id) DO UPDATE SET
     job_id = excluded.job_id, data_type = excluded.data_type, source_container = excluded.source_container,
     source_path = excluded.source_path, source_etag = excluded.source_etag, source_size = excluded.source_size,
-    access_level = excluded.access_level, request = excluded.request, routing = excluded.routing, submitted_by = excluded.submitted_by,
+    access_level = excluded.access_level, callback_url = excluded.callback_url, request = excluded.request, routing = excluded.routing, submitted_by = excluded.submitted_by,
     retry_count = r.retry_count + 1, updated_at = clock_timestamp()

@@ -123,11 +123,19 @@ END $$;
 
 -- Every step of a record is remembered, whoever takes it.
 CREATE OR REPLACE FUNCTION app.remember_approval() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_change bigint;
 BEGIN
     INSERT INTO app.approval_history (approval_id, from_status, to_status, by, reason)
     VALUES (NEW.approval_id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status, NEW.changed_by,
         CASE NEW.status WHEN 'approved' THEN NEW.notes WHEN 'rejected' THEN NEW.rejection_reason WHEN 'revoked' THEN NEW.revocation_reason
-            WHEN 'superseded' THEN NEW.superseded_by END);
+            WHEN 'superseded' THEN NEW.superseded_by END)
+    RETURNING change_id INTO v_change;
+    IF NEW.status IN ('approved', 'rejected', 'revoked') THEN
+        PERFORM app.promise_webhooks('approval.' || NEW.status, NEW.job_id, NEW.job_key, v_change::text, jsonb_build_object(
+            'approval_id', NEW.approval_id, 'status', NEW.status, 'revision', NEW.revision, 'by', NEW.changed_by,
+            'reason', CASE NEW.status WHEN 'rejected' THEN NEW.rejection_reason WHEN 'revoked' THEN NEW.revocation_reason END));
+    END IF;
     RETURN NULL;
 END $$;
 

@@ -4,6 +4,10 @@ CREATE OR REPLACE FUNCTION app.announce_ends(p_job_keys bigint[]) RETURNS void L
     SELECT c.topic, j.job_key::text,
         jsonb_build_object('job_id', j.job_id, 'job_key', j.job_key, 'job_type', j.job_type, 'run', j.run, 'status', j.status)
     FROM app.jobs j, jsonb_array_elements_text(j.callbacks) AS c (topic) WHERE j.job_key = ANY (p_job_keys);
+    SELECT app.promise_webhooks(CASE WHEN j.status IN ('completed', 'completed_with_errors') THEN 'job.completed' ELSE 'job.failed' END,
+        j.job_id, j.job_key, j.job_key::text, jsonb_build_object('job_type', j.job_type, 'status', j.status, 'error_code', j.error_code,
+            'error_message', j.error_message))
+    FROM app.jobs j WHERE j.job_key = ANY (p_job_keys);
     SELECT pg_notify('geomachine_done', j.job_id) FROM app.jobs j WHERE j.job_key = ANY (p_job_keys);
 $$;
 

@@ -1,0 +1,1 @@
+"""Telling partners what became of their requests."""
