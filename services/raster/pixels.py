@@ -36,29 +36,45 @@ class PixelSums:
     mask_checksum: str | None
 
 
+class Gatherer:
+    """Takes all windows of a dataset, in the order of `windows` or row by row, and tells what they hold."""
+
+    def __init__(self, dataset: DatasetReader) -> None:
+        pixels = dataset.width * dataset.height
+        kinds = zip(dataset.dtypes, dataset.nodatavals, strict=True)
+        self._bands = [BandScan(np.dtype(dtype), pixels, value) for dtype, value in kinds]
+        self._sums = [CellChecksum(dataset.width, dataset.height) for _ in self._bands]
+        self._alpha = [i for i, color in enumerate(dataset.colorinterp) if color.name == "alpha"]
+        self._mask_sum = CellChecksum(dataset.width, dataset.height)
+        self._masked = False
+
+    def take(self, row: int, column: int, block: np.ndarray, mask: np.ndarray | None) -> None:
+        """The pixels of a window whose first ones are given, and those of the internal mask."""
+        if mask is not None:
+            self._masked = True
+            self._mask_sum.update(row, column, mask)
+        seen = mask != 0 if mask is not None else (block[self._alpha[0]] != 0 if self._alpha else None)
+        for i, band in enumerate(self._bands):
+            values = block[i].astype(band.dtype, copy=False)
+            self._sums[i].update(row, column, values)
+            band.update(values, None if i in self._alpha else seen)
+
+    def result(self) -> PixelScan:
+        """After the last window."""
+        mask = self._mask_sum.hexdigest() if self._masked else None
+        return PixelScan(self._bands, [band.hexdigest() for band in self._sums], mask)
+
+
 def scan(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelScan:
     """Read every pixel once. Raises UnreadableSource with the first block that fails."""
-    pixels = dataset.width * dataset.height
-    nodata = dataset.nodatavals
-    scans = [BandScan(np.dtype(dtype), pixels, value) for dtype, value in zip(dataset.dtypes, nodata, strict=True)]
-    sums = [CellChecksum(dataset.width, dataset.height) for _ in scans]
-    alpha = [i for i, color in enumerate(dataset.colorinterp) if color.name == "alpha"]
-    masked = has_internal_mask(dataset)
-    mask_sum = CellChecksum(dataset.width, dataset.height)
-    done = 0
+    gatherer, masked = Gatherer(dataset), has_internal_mask(dataset)
+    done, pixels = 0, dataset.width * dataset.height
     for window in windows(dataset):
         block, mask = read(dataset, window, name, masked)
-        row, column = int(window.row_off), int(window.col_off)
-        if mask is not None:
-            mask_sum.update(row, column, mask)
-        seen = mask != 0 if mask is not None else (block[alpha[0]] != 0 if alpha else None)
-        for i, band in enumerate(scans):
-            values = block[i].astype(band.dtype, copy=False)
-            sums[i].update(row, column, values)
-            band.update(values, None if i in alpha else seen)
+        gatherer.take(int(window.row_off), int(window.col_off), block, mask)
         done += int(window.width * window.height)
         progress(100.0 * done / pixels)
-    return PixelScan(scans, [s.hexdigest() for s in sums], mask_sum.hexdigest() if masked else None)
+    return gatherer.result()
 
 
 def checksums(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelSums:

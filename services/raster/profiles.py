@@ -66,6 +66,8 @@ def _common(source: RasterInspection) -> dict[str, str | int]:
         "num_threads": "ALL_CPUS",
         "bigtiff": "IF_SAFER",
         "overview_resampling": overview_resampling(source.raster_type),
+        # Those of the source were made by nobody knows which rule; classes may have been averaged.
+        "overviews": "IGNORE_EXISTING",
     }
 
 

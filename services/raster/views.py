@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from rasterio.windows import transform as window_transform
 from core.contracts.raster import BandStatistics, CreateCogInput, Georeference, PixelWindow, RasterInspection
 from core.contracts.storage import BlobName
 from core.errors import InvalidRaster
+from services.raster.description import Description
 from services.raster.gdal import reading
 from services.raster.georeference import crs_label, grid, north_up, parse_crs, same_crs
-from services.raster.pixels import Progress, has_internal_mask, scan
+from services.raster.pixels import PixelScan, Progress, has_internal_mask, scan
 from services.raster.profiles import BLOCK, warp_resampling
 from services.raster.source import Located
 
@@ -41,24 +41,33 @@ class PixelFacts:
 
 @dataclass
 class Prepared:
-    """What the writers read, and whether its pixels are still the source's."""
+    """What the writers read, and whether its pixels are still the source's.
+
+    `facts` of a window or of a new grid are None until somebody has read it all.
+    """
 
     dataset: DatasetReader
+    name: BlobName
     untouched: bool
-    _facts: PixelFacts | None = None
+    facts: PixelFacts | None
 
-    def facts(self, request: CreateCogInput, progress: Progress) -> PixelFacts:
-        """The inspection's own where its pixels are kept; a window and a new grid are read once for theirs."""
-        source = request.inspection
-        if self._facts is None and self.untouched and request.window is None:
-            statistics = tuple(band.statistics for band in source.bands)
-            sums = tuple(band.checksum for band in source.bands)
-            self._facts = PixelFacts(statistics, sums, source.mask_checksum)
-        elif self._facts is None:
-            found = scan(self.dataset, source.source, progress)
-            statistics = tuple(band.statistics() for band in found.bands)
-            self._facts = PixelFacts(statistics, tuple(found.checksums), found.mask_checksum)
-        return self._facts
+    def remember(self, found: PixelScan) -> PixelFacts:
+        """Keep what a reading of all pixels found."""
+        statistics = tuple(band.statistics() for band in found.bands)
+        self.facts = PixelFacts(statistics, tuple(found.checksums), found.mask_checksum)
+        return self.facts
+
+    def known(self, progress: Progress) -> PixelFacts:
+        """The facts, read now if need be."""
+        return self.facts or self.remember(scan(self.dataset, self.name, progress))
+
+
+def _known(source: RasterInspection) -> PixelFacts | None:
+    """The inspection's own; None when it did not read every pixel."""
+    sums = tuple(band.checksum for band in source.bands)
+    if not all(sums):
+        return None
+    return PixelFacts(tuple(band.statistics for band in source.bands), sums, source.mask_checksum)
 
 
 @contextmanager
@@ -79,7 +88,8 @@ def prepare(located: Located, request: CreateCogInput, workdir: Path) -> Iterato
             dataset = stack.enter_context(_warped(dataset, crs, target, request, workdir))
         elif request.window is not None:
             dataset = stack.enter_context(_windowed(dataset, request.window, located.name, workdir))
-        yield Prepared(dataset, untouched=not warped)
+        whole = not warped and request.window is None
+        yield Prepared(dataset, located.name, not warped, _known(source) if whole else None)
 
 
 def target_shape(located: Located, request: CreateCogInput) -> tuple[int, int]:
@@ -112,27 +122,11 @@ def _windowed(dataset: DatasetReader, window: PixelWindow, name: BlobName, workd
     _inside(window, dataset, name)
     described = workdir / f"window-{window.row}-{window.column}.vrt"
     with reading(name, "describe the window"):
-        rasterio.shutil.copy(dataset, described, driver="VRT")
-    document = ElementTree.parse(described)  # noqa: S314  GDAL wrote it a moment ago
-    root = document.getroot()
-    for node in (root, *root.iter("VRTDataset")):
-        node.set("rasterXSize", str(window.width))
-        node.set("rasterYSize", str(window.height))
-    for rectangle in root.iter("SrcRect"):
-        _place(rectangle, window.column, window.row, window)
-    for rectangle in root.iter("DstRect"):
-        _place(rectangle, 0, 0, window)
-    for node in root.findall("GeoTransform"):
-        shifted = window_transform(_window(window), dataset.transform)
-        node.text = ", ".join(repr(value) for value in shifted.to_gdal())
-    document.write(described, encoding="utf-8")
+        description = Description(dataset, described)
+        description.cut(window, window_transform(_window(window), dataset.transform))
+        description.save(described)
     with rasterio.open(described) as opened:
         yield opened
-
-
-def _place(rectangle: ElementTree.Element, column: int, row: int, window: PixelWindow) -> None:
-    for key, value in (("xOff", column), ("yOff", row), ("xSize", window.width), ("ySize", window.height)):
-        rectangle.set(key, str(value))
 
 
 def _window(window: PixelWindow) -> Window:

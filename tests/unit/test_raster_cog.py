@@ -274,3 +274,9 @@ def test_windows_of_a_reprojected_raster_meet_within_a_fraction_of_a_pixel(rig, 
         np.testing.assert_allclose(two.read(), one.read(window=pixels), rtol=0, atol=0.25 * 3)
         assert two.transform.almost_equals(one.window_transform(pixels), 1e-9)
     assert tile.band_checksums != whole.band_checksums and not tile.lossless
+
+
+def test_a_level_that_is_one_tile_wide_is_no_error(rig, tmp_path):
+    path = write_tiff(tmp_path / "strip.tif", RNG.integers(0, 255, (2200, 1024), dtype=np.uint8))
+    with rig.open(rig.run(path)) as written:
+        assert written.overviews(1) == [2, 4, 8]
