@@ -86,17 +86,19 @@ SUFFIXES: Mapping[str, str] = {
     ".lcp": "LCP",
     ".rik": "RIK",
 }
+#: Drivers over the HDF5 library, for which a file is checked first.
+HDF5_DRIVERS = frozenset({"HDF5", "netCDF", "BAG"})
 #: Folders of many objects, and descriptions that name other files.
 ZARR, VRT = ".zarr", ".vrt"
 
-#: What GDAL may recognise a file of an unknown kind as.
+#: What GDAL may recognise a file of an unknown kind as. HDF5 and its kin are not: they are known by their first bytes.
 RECOGNISED: Sequence[str] = (
-    "AAIGrid", "ACE2", "AirSAR", "BAG", "BIGGIF", "BMP", "BSB", "BT", "BYN", "CALS", "COSAR", "CTG", "DOQ1",
+    "AAIGrid", "ACE2", "AirSAR", "BIGGIF", "BMP", "BSB", "BT", "BYN", "CALS", "COSAR", "CTG", "DOQ1",
     "DOQ2", "DTED", "ESAT", "GFF", "GIF", "GRASSASCIIGrid", "GRIB", "GS7BG", "GSAG", "GSBG", "GSC", "GTX",
-    "GTiff", "GXF", "HDF5", "HF2", "HFA", "IRIS", "ISG", "JDEM", "JP2OpenJPEG", "JPEG", "KRO", "L1B", "LAN",
+    "GTiff", "GXF", "HF2", "HFA", "IRIS", "ISG", "JDEM", "JP2OpenJPEG", "JPEG", "KRO", "L1B", "LAN",
     "LCP", "LOSLAS", "Leveller", "MBTiles", "MSGN", "NDF", "NGSGEOID", "NITF", "NOAA_B", "NSIDCbin", "NTv2",
-    "NWT_GRC", "NWT_GRD", "PCRaster", "PNG", "PNM", "RIK", "RMF", "S102", "S104", "S111", "SIGDEM", "SNODAS",
-    "SRTMHGT", "TGA", "Terragen", "USGSDEM", "WEBP", "XYZ", "ZMap", "netCDF",
+    "NWT_GRC", "NWT_GRD", "PCRaster", "PNG", "PNM", "RIK", "RMF", "SIGDEM", "SNODAS",
+    "SRTMHGT", "TGA", "Terragen", "USGSDEM", "WEBP", "XYZ", "ZMap",
 )  # fmt: skip
 #: Formats of several files that find each other by name: read from an archive that holds them all.
 IN_ARCHIVE: Mapping[str, str] = {

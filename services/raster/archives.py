@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from core.contracts.storage import ObjectStorage, StoredBlob
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
 
 _HEAD = 64
+_ARCHIVE = "source.zip"
 _MOST_MEMBERS = 100_000
 #: Uncompressed bytes of a member above which it is taken for a bomb when it also shrinks more than this.
 _MEMBER_BYTES, _MEMBER_RATIO = 1 << 30, 200
@@ -32,7 +34,7 @@ class Member:
 
 def find(storage: ObjectStorage, blob: StoredBlob, workdir: Path, wanted: str | None) -> Member:
     """Fetch the archive and find its only raster, or the one named `wanted`. Raises a DataError that lists them."""
-    archive = workdir / "source.zip"
+    archive = workdir / _ARCHIVE
     storage.download(blob.name, archive)
     label = str(blob.name)
     try:
@@ -51,6 +53,14 @@ def find(storage: ObjectStorage, blob: StoredBlob, workdir: Path, wanted: str | 
     stem = str(PurePosixPath(member).with_suffix(""))
     sidecar = any(m.filename != member and m.filename.startswith(stem) for m in files)
     return Member(member, f"/vsizip/{{{archive}}}/{member}", head, sidecar, len(names) > 1)
+
+
+def unpack(found: Member, workdir: Path) -> Path:
+    """The member as a file of its own; how large it may be was checked when it was found."""
+    target = workdir / f"member{PurePosixPath(found.member).suffix}"
+    with zipfile.ZipFile(workdir / _ARCHIVE) as opened, opened.open(found.member) as content, target.open("wb") as out:
+        shutil.copyfileobj(content, out, 1 << 20)
+    return target
 
 
 def _refuse(files: list[zipfile.ZipInfo], label: str) -> None:

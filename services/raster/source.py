@@ -17,6 +17,7 @@ from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
 from services.raster import archives, folders, virtual
 from services.raster.gdal import open_with, reading
+from services.raster.hdf5 import refuse_references
 
 _STREAMED = frozenset({"GTiff", "JP2OpenJPEG"})
 _HEAD = 64
@@ -121,6 +122,8 @@ def locate(
         local = workdir / PurePosixPath(name.path).name
         storage.download(name, local)
         path = str(local)
+    if head.startswith(formats.HDF5):
+        refuse_references(Path(path), str(name))
     return Located(blob, path, drivers, variable=variable)
 
 
@@ -133,7 +136,12 @@ def _in_archive(storage: ObjectStorage, blob: StoredBlob, workdir: Path, variabl
         suffix = PurePosixPath(found.member).suffix.lower()
         several = formats.IN_ARCHIVE.get(suffix) if found.has_sidecar else None
         drivers = (several,) if several else drivers_of(found.head, suffix, label)
-    return Located(blob, found.path, drivers, found.member, None if found.by_name else variable)
+    path = found.path
+    if found.head.startswith(formats.HDF5):
+        # Its library reads plain files only, and the check needs one.
+        path = str(archives.unpack(found, workdir))
+        refuse_references(Path(path), label)
+    return Located(blob, path, drivers, found.member, None if found.by_name else variable)
 
 
 def drivers_of(head: bytes, suffix: str, label: str) -> tuple[str, ...]:
@@ -149,6 +157,8 @@ def drivers_of(head: bytes, suffix: str, label: str) -> tuple[str, ...]:
         if head.startswith(magic):
             return (driver,)
     known = formats.SUFFIXES.get(suffix)
+    if known in formats.HDF5_DRIVERS:
+        raise UnreadableSource(f"{label} does not begin as a {suffix} file does.", hint="Upload the file again.")
     return (known,) if known else tuple(formats.RECOGNISED)
 
 

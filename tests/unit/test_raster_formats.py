@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +154,69 @@ def test_a_member_that_unpacks_to_a_multiple_of_memory_is_taken_for_a_bomb(rig, 
     assert (tmp_path / "bomb.zip").stat().st_size < 2 << 20
     with pytest.raises(UnsupportedFormat, match="200 times its size"):
         rig.inspect(tmp_path / "bomb.zip")
+
+
+#: Made with h5py: data in /etc/hostname (in the old and the new layout), a link into another file, a virtual dataset.
+REFERRING = {
+    "old": (
+        "external data",
+        "eNrr9HBx4+WS4mIAAQ4OBhYGAQZk8B8KNrCi8mHyCVCaEUp3QOkVTDBxRrCcBFRcEGo+urqQIFdXkOr/aABmTwYLhOZgGAUjEXi4"
+        "OgaA6AgoH5ZKTzChqstJTcxGTo8eFNrLyMAGMYsRxteA0EwQAWiyhKdLdD4z0KWMUPcyIsmwAmkQn4kJYhA70FxGqBpQjjHAkd5h"
+        "+YIDmqOYGWEiCmgqA2gaDxJo+T6ABVWdfmpJsn5GfnFJXmJuKpAf7OfvAvIXzD8KzKNpmhwAAKJwRJQ=",
+    ),
+    "new": (
+        "external data",
+        "eNrr9HBx4+WS4mLm4GCAgf9Q8J0RwjeAii/NEfX193AJYmKoYBJCVggDXEwMQC1s/AxAiiUnNTF7M8xIVwbqgKCKZzxgJzAyMDKq"
+        "MDAwMTEyskDlYB5A5zPzMDAKMIDcBBFlBbqSmYtdA2gCWJSRYT8jqg70gOAA+paZEcZTgEnXMAwoWHwztsDD1TEAxJaAikE9wnCf"
+        "EVWtfmpJsn5GfnFJXmJuKpAPACwIPxA=",
+    ),
+    "link": (
+        "external links",
+        "eNrr9HBx4+WS4mIAAQ4OBhYGAQZk8B8KGphR+TD5BCjNCKU7oPQKJpg4C1hOAiouADVfgRlVf0iQqyuy+ej2jIKRDTxcHQNAdASU"
+        "zwGlTzChqoOlwwAq2csET7nYUyYX0CWMSOrZGDQg7uBwYKyQZmDQL8kt0C/XzzDVL8hJzMzTzc9J0cswZdBPgaoHAM3xQWI=",
+    ),
+    "vds": (
+        "virtual datasets",
+        "eNrr9HBx4+WS4mLm4GCAgf9QwCAB4RtAxR07O9n9PVyCmBgqmISQFcIAFxMDIwMDGw8DkGIs2wwzz4OBaqCtRO0O2AmKZWxs2ciY"
+        "gZFRhYGBiYmRkQWqFuYhdD4zDwOjAAdMXIGBFehqZm4OPqAIM0wRI4hYwzCkwKdpTFsYRsEoGAWjYBSMAmKAu7O/D7iyE0Cq+IAg"
+        "BKYAJqBfklugX66fYapfkJOYmaebn5Oil2HKkMLAjKQIBJhAVSxIjIkJagAjuKoF0RwMi1MCPiLb38E/GgejYBSMglEwCkbBKBgF"
+        "o2AUjIJRMApGAa0BADOoNZA=",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFERRING)
+@pytest.mark.parametrize("suffix", [".h5", ".nc"])
+def test_an_hdf5_file_that_reads_others_is_refused_before_its_library_sees_it(rig, tmp_path, kind, suffix):
+    what, packed = REFERRING[kind]
+    path = tmp_path / f"{kind}{suffix}"
+    path.write_bytes(zlib.decompress(base64.b64decode(packed)))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, path.name)
+    for source in (path, tmp_path / "a.zip"):
+        with pytest.raises(UnsupportedFormat, match=f"reads other files: it has {what}") as refused:
+            rig.inspect(source)
+        assert path.name in str(refused.value)
+
+
+def test_an_hdf5_file_hidden_behind_other_bytes_is_not_opened(rig, tmp_path):
+    hidden = tmp_path / "hidden.h5"
+    hidden.write_bytes(bytes(512) + zlib.decompress(base64.b64decode(REFERRING["old"][1])))
+    with pytest.raises(UnreadableSource, match="does not begin as"):
+        rig.inspect(hidden)
+    hidden.rename(tmp_path / "hidden.bin")
+    with pytest.raises(UnreadableSource, match="not recognized"):
+        rig.inspect(tmp_path / "hidden.bin")
+
+
+def test_a_netcdf_file_in_a_zip_is_read_like_the_file_itself(rig, tmp_path):
+    made = tmp_path / "cube.nc"
+    rasterio.shutil.copy(picture(tmp_path, "float32"), made, driver="netCDF", FORMAT="NC4")
+    with zipfile.ZipFile(tmp_path / "cube.zip", "w") as archive:
+        archive.write(made, "cube.nc")
+    plain, zipped = rig.inspect(made), rig.inspect(tmp_path / "cube.zip")
+    assert zipped.driver == "netCDF" and zipped.member == "cube.nc"
+    assert plain.bands[0].checksum == zipped.bands[0].checksum
 
 
 def vrt(source: str, *, relative: str = "1", band: str = "", extra: str = "", kind: str = "SimpleSource") -> str:
