@@ -243,3 +243,32 @@ def test_the_collection_must_exist_when_asked_for(api: Api, upload) -> None:
     messages = api.query("SELECT DISTINCT error_code, error_message FROM app.tasks")
     assert messages == [("NOT_FOUND", "There is no collection 'nowhere' to add to.")]
     assert list(api.runtime.storage.list("silver-cogs")) == []
+
+
+def upload_shared(api: Api, folder: Path, *names: str) -> list[str]:
+    """Real files beside the repository."""
+    for name in names:
+        api.runtime.storage.upload(folder / name, BlobName("bronze-rasters", name))
+    return list(names)
+
+
+@pytest.mark.shared_data
+def test_four_adjoining_real_tiles_become_one_collection(api: Api, shared_data: Path) -> None:
+    facts = json.loads((shared_data / "facts.json").read_text())
+    files = upload_shared(api, shared_data / "raster/tiles4", *(f"rgb{n}.tif" for n in range(1, 5)))
+    status = submit(api, files, options={"create_mosaicjson": True})
+    assert status["job_status"] == "completed", status["job_error"]
+    for item, shape in api.query("SELECT id, content -> 'properties' -> 'proj:shape' FROM pgstac.items"):
+        width, height = facts[f"raster/tiles4/{item.removeprefix('tiles-r-v1-')}.tif"]["size"]
+        assert shape == [height, width]
+    check_mosaicjson(api)
+
+
+@pytest.mark.shared_data
+def test_real_files_of_several_kinds_are_refused_by_name_and_leave_nothing(api: Api, shared_data: Path) -> None:
+    names = ("RGB.byte.tif", "RGBA.uint16.tif", "cog_int16.tif")
+    status = submit(api, upload_shared(api, shared_data / "raster/general", *names))
+    assert status["job_error"]["code"] == "MIXED_COLLECTION"
+    assert sum(name in status["job_error"]["message"] for name in names) >= 2
+    assert list(api.runtime.storage.list("silver-cogs")) == []
+    assert api.query("SELECT count(*) FROM app.tasks WHERE attempt > 1") == [(0,)]

@@ -82,7 +82,10 @@ async def _is_visible(request: Request, name: BlobName, settings: MountSettings)
         if await connection.fetchval(_SQL["blob_of_visible_cog"], name.container, name.path, *view.parameters):
             return True
         href = settings.storage.href(name)
-        return bool(await connection.fetchval(_SQL["blob_of_visible_asset"], href, *view.parameters))
+        for query in ("blob_of_visible_asset", "blob_of_visible_collection"):
+            if await connection.fetchval(_SQL[query], href, *view.parameters):
+                return True
+        return False
 
 
 def _answer(request: Request, blob: StoredBlob, settings: MountSettings) -> Response:

@@ -76,3 +76,15 @@ SELECT EXISTS (
           WHERE a.value ->> 'href' = $1::text
       )
 )
+
+-- name: blob_of_visible_collection
+-- Whether a collection has an asset at this href and the caller may see all of its items: a mosaic names every one.
+SELECT EXISTS (
+    SELECT FROM pgstac.collections AS c, jsonb_each(coalesce(c.content -> 'assets', '{}')) AS a
+    WHERE a.value ->> 'href' = $1::text
+      AND EXISTS (SELECT FROM pgstac.items AS i WHERE i.collection = c.id)
+      AND NOT EXISTS (
+          SELECT FROM pgstac.items AS i
+          WHERE i.collection = c.id AND NOT app.may_see(i.content -> 'properties', $2::boolean, $3::text, $4::boolean)
+      )
+)
