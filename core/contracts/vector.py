@@ -288,7 +288,8 @@ class SourcePlan(Contract):
     layer: str | None = None
     driver: str
     plain: bool = False  #: GeoJSON that is read without GDAL
-    types: Mapping[str, SqlType] = Field(default_factory=dict)  #: of the attributes, where finding them takes a pass
+    #: Of the attributes, where finding them takes a pass. Pairs: their order counts, and the database sorts an object.
+    types: tuple[tuple[str, SqlType], ...] = ()
     geometry_column: str | None = None
     lat_name: str | None = None
     lon_name: str | None = None

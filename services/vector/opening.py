@@ -62,11 +62,11 @@ def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
     where = coordinates.CoordinateColumns(plan.lat_name, plan.lon_name, plan.wkt_column)
     if plan.plain:
         by_line = plan.format is VectorFormat.GEOJSONSEQ
-        return geojson_reader.reopened(path, by_line=by_line, types=plan.types)
+        return geojson_reader.reopened(path, by_line=by_line, types=dict(plan.types))
     match plan.format:
         case VectorFormat.CSV:
             assert plan.delimited is not None  # _File._delimited always sets it
-            return delimited_reader.DelimitedReader(path, plan.delimited, where, shown, plan.types)
+            return delimited_reader.DelimitedReader(path, plan.delimited, where, shown, dict(plan.types))
         case VectorFormat.PARQUET:
             return parquet_reader.reopened(path, plan, shown)
         case VectorFormat.XLSX:
@@ -151,7 +151,7 @@ class _File:
         except NotPlain:
             return None
         driver = "GeoJSONSeq" if by_line else "GeoJSON"
-        plan = self._plan.model_copy(update={"plain": True, "driver": driver, "types": reader.types})
+        plan = self._plan.model_copy(update={"plain": True, "driver": driver, "types": tuple(reader.types.items())})
         return OpenedLayer(self._path.stem, plan, reader)
 
     def _gdal(self, layer: str) -> OpenedLayer:
@@ -189,7 +189,7 @@ class _File:
         names = delimited_reader.header(self._path, dialect, self._shown)
         where = coordinates.find(names, self._wanted.lat, self._wanted.lon, self._wanted.wkt, self._shown)
         reader = delimited_reader.DelimitedReader(self._path, dialect, where, self._shown)
-        plan = self._located(where, delimited=dialect, driver="CSV", types=reader.types)
+        plan = self._located(where, delimited=dialect, driver="CSV", types=tuple(reader.types.items()))
         return OpenedLayer(self._path.stem, plan, reader)
 
     def _parquet(self) -> OpenedLayer:

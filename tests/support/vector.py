@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from psycopg_pool import ConnectionPool
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from core.contracts.effects import Effect, UpsertStacItem
 from core.contracts.jobs import StageResults
@@ -131,10 +131,14 @@ class VectorRig:
         before = StageResults({k: v for k, v in done.items() if k != stage.name})
         outputs = {}
         for spec in list(stage.plan(parameters, before)):
-            task_input = stage.task.input.model_validate_json(spec.parameters.model_dump_json())
+            task_input = stage.task.input.model_validate(self.stored(spec.parameters))
             output = HANDLERS[stage.task.name](task_input, context)
-            outputs[spec.key] = stage.task.output.model_validate_json(output.model_dump_json())
+            outputs[spec.key] = stage.task.output.model_validate(self.stored(output))
         return outputs
+
+    def stored(self, model: BaseModel) -> object:
+        """A model as it comes back from the database, which keeps no order of keys."""
+        return self.query("select %s::jsonb", model.model_dump_json())[0][0]
 
     def commit(self, context: Context) -> None:
         """Write the effects of a context in one transaction."""
