@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import deflate
 import numpy as np
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -14,6 +14,8 @@ from core.contracts.raster import BandStatistics
 
 #: Values read at once, all bands together; temporaries take up to a few times eight bytes for each.
 WINDOW_VALUES = 4 << 20
+#: Values worked on at once: what the processor's cache holds.
+_PIECE = 1 << 18
 _CELL = 512
 _SAMPLE = 500_000
 MAX_DISTINCT = 256
@@ -53,11 +55,11 @@ class CellChecksum:
             for left in range(column, column + width, _CELL):
                 cell = top // _CELL, left // _CELL
                 part = np.ascontiguousarray(pixels[rows, left - column : left - column + _CELL])
-                self._cells[cell] = zlib.crc32(part.data, int(self._cells[cell]))
+                self._cells[cell] = deflate.crc32(part.data, int(self._cells[cell]))
 
     def hexdigest(self) -> str:
         """Eight hex digits."""
-        return f"{zlib.crc32(self._cells.tobytes()):08x}"
+        return f"{deflate.crc32(self._cells.tobytes()):08x}"
 
 
 @dataclass
@@ -79,7 +81,8 @@ class Moments:
         mean = float(wide.mean())
         wide -= mean
         delta, total = mean - self.mean, self.count + n
-        self.squares += float(np.dot(wide, wide)) + delta * delta * self.count * n / total
+        # Not np.dot: it wakes threads that spin for longer than the sum takes.
+        self.squares += float(np.einsum("i,i", wide, wide)) + delta * delta * self.count * n / total
         self.mean += delta * n / total
         self.count = total
         self.minimum = min(self.minimum, float(values.min()))
@@ -110,12 +113,17 @@ class BandScan:
     def valid(self, pixels: Array, mask: Array | None) -> Array | None:
         """Which pixels count; None when all do."""
         flags = mask
-        if self.dtype.kind == "f":
+        low, high = pixels.min(), pixels.max()
+        # A minimum or maximum is not a number as soon as one value is: one look at two numbers for all.
+        if self.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
             finite = np.isfinite(pixels)
             flags = finite if flags is None else flags & finite
+            low, high = -np.inf, np.inf
         if self.nodata is not None and np.isfinite(self.nodata) and self.holds(self.nodata):
-            real = pixels != self.dtype.type(self.nodata)
-            flags = real if flags is None else flags & real
+            nothing = self.dtype.type(self.nodata)
+            if low <= nothing <= high:
+                real = pixels != nothing
+                flags = real if flags is None else flags & real
         return flags
 
     def holds(self, value: float) -> bool:
@@ -127,6 +135,12 @@ class BandScan:
 
     def update(self, pixels: Array, mask: Array | None) -> None:
         """Take a window; `mask` is True where the dataset's own mask or alpha says there is data."""
+        rows = max(1, _PIECE // pixels.shape[1])
+        for top in range(0, pixels.shape[0], rows):
+            part = slice(top, top + rows)
+            self._take(pixels[part], None if mask is None else mask[part])
+
+    def _take(self, pixels: Array, mask: Array | None) -> None:
         flags = self.valid(pixels, mask)
         self._smoothness(pixels, flags)
         values = pixels.ravel() if flags is None else pixels[flags]
@@ -157,7 +171,9 @@ class BandScan:
     def _smoothness(self, pixels: Array, flags: Array | None) -> None:
         if self.gradient_pairs > _GRADIENT_PIXELS:
             return
-        step = np.abs(np.diff(pixels.astype(np.float64), axis=1))
+        wide = pixels.astype(np.float64)
+        step = wide[:, 1:] - wide[:, :-1]
+        np.abs(step, out=step)
         if flags is not None:
             step = step[flags[:, 1:] & flags[:, :-1]]
         self.gradient += float(step.sum())
@@ -190,8 +206,8 @@ class BandScan:
         present = self._present()
         counts = self._counts[present.view(f"u{self.dtype.itemsize}")]
         wide, total = present.astype(np.float64), int(counts.sum())
-        mean = float(np.dot(wide, counts) / total)
-        squares = float(np.dot((wide - mean) ** 2, counts))
+        mean = float((wide * counts).sum() / total)
+        squares = float(((wide - mean) ** 2 * counts).sum())
         self.moments = Moments(total, mean, squares, float(wide[0]), float(wide[-1]))
         ranks = np.searchsorted(np.cumsum(counts), [0.02 * total, 0.98 * total])
         low, high = wide[np.minimum(ranks, wide.size - 1)]
