@@ -24,9 +24,10 @@ from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
 from core.models.access import Role
 from core.models.policies import ApprovalPolicy
-from infrastructure import storage
+from infrastructure import data_factory, storage
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
+from infrastructure.data_factory import AzureDataFactory
 from infrastructure.outbound import GuardedClient, from_settings
 from infrastructure.pgstac.renders import RenderConfigs
 from infrastructure.postgres.api_keys import ApiKeys
@@ -37,6 +38,7 @@ from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
+from infrastructure.postgres.exports import PostgresExports
 from infrastructure.postgres.feature_styles import FeatureStyles
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
@@ -52,6 +54,7 @@ from infrastructure.postgres.timeline import JobHistory
 from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
+from services.approvals.exports import Exports
 from services.platform.looking import Looker
 from services.platform.planning import Planner
 from services.platform.routing import Routes
@@ -89,7 +92,7 @@ class Runtime:
         self.approvals = PostgresApprovals(self.pool)
         self.policies = PostgresPolicies(self.pool)
         self.revisions = Revisions(self.pool, self.storage, settings.approvals.keep_days)
-        self.decisions = Decisions(self.pool, standard_policy(settings.approvals))
+        self.decisions = Decisions(self.pool, standard_policy(settings.approvals), exports=settings.adf.configured)
         self.audit = AuditLog(self.pool)
         self.api_keys = ApiKeys(self.pool)
         self.jobs = JobReader(self.pool)
@@ -144,7 +147,29 @@ class Runtime:
     @cached_property
     def promises(self) -> Mapping[str, Callback]:
         """What carries out the promises of the outbox, by topic."""
-        return {"webhook": lambda payload: self.webhooks.deliver(payload)}
+        found: dict[str, Callback] = {"webhook": lambda payload: self.webhooks.deliver(payload)}
+        if (exports := self.exports) is not None:
+            found["adf"] = exports.deliver
+        return found
+
+    @cached_property
+    def factory(self) -> AzureDataFactory | None:
+        """The Data Factory that takes public data out, if one is configured."""
+        return data_factory.from_settings(self.settings.adf, self.settings.storage.managed_identity_client_id)
+
+    @cached_property
+    def exports(self) -> Exports | None:
+        """Its runs."""
+        if (factory := self.factory) is None:
+            return None
+        names = self.settings.adf
+        return Exports(
+            factory,
+            PostgresExports(self.pool),
+            self.storage,
+            blob_pipeline=names.blob_pipeline,
+            vector_pipeline=names.vector_pipeline,
+        )
 
     @cached_property
     def deliveries(self) -> PostgresDeliveries:

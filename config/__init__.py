@@ -2,6 +2,7 @@
 
 from config.environment import inherited, schedule
 from config.settings import (
+    AdfSettings,
     AppMode,
     ApprovalSettings,
     AppSettings,
@@ -22,6 +23,7 @@ from config.settings import (
 )
 
 __all__ = [
+    "AdfSettings",
     "AppMode",
     "AppSettings",
     "ApprovalSettings",

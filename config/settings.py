@@ -251,6 +251,33 @@ class AuthSettings(BaseSettings):
         return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
 
 
+class AdfSettings(BaseSettings):
+    """The Data Factory that takes public data out once it is approved; none unless all three names are given."""
+
+    model_config = _BASE
+
+    subscription_id: str | None = Field(None, alias="ADF_SUBSCRIPTION_ID", pattern=r"^[0-9A-Za-z-]+$")
+    resource_group: str | None = Field(None, alias="ADF_RESOURCE_GROUP", pattern=r"^[\w.()-]+$")
+    factory_name: str | None = Field(None, alias="ADF_FACTORY_NAME", pattern=r"^[0-9A-Za-z-]+$")
+    blob_pipeline: str = Field("blob_internal_to_external", alias="ADF_BLOB_PIPELINE_NAME", pattern=r"^[\w -]+$")
+    vector_pipeline: str = Field(
+        "Postgresql_internal_to_external", alias="ADF_VECTOR_PIPELINE_NAME", pattern=r"^[\w -]+$"
+    )
+    endpoint: str = Field("https://management.azure.com", alias="ADF_ENDPOINT")
+
+    @model_validator(mode="after")
+    def _whole(self) -> AdfSettings:
+        names = (self.subscription_id, self.resource_group, self.factory_name)
+        if any(names) and not all(names):
+            raise ValueError("Set ADF_SUBSCRIPTION_ID, ADF_RESOURCE_GROUP and ADF_FACTORY_NAME, or none of them.")
+        return self
+
+    @property
+    def configured(self) -> bool:
+        """True when a factory is named."""
+        return self.factory_name is not None
+
+
 class WebhookSettings(BaseSettings):
     """Events sent to partners. Each client's secret is derived from this one."""
 
@@ -328,6 +355,7 @@ class Settings:
     auth: AuthSettings
     outbound: OutboundSettings
     webhooks: WebhookSettings
+    adf: AdfSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
@@ -366,6 +394,7 @@ def load() -> Settings:
             auth=AuthSettings(),
             outbound=OutboundSettings(),
             webhooks=WebhookSettings(),
+            adf=AdfSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

@@ -24,7 +24,7 @@ class Timer:
 
 
 def _sweep(runtime: Runtime) -> int:
-    return runtime.machine.sweep()
+    return runtime.machine.sweep() + (runtime.exports.poll() if runtime.exports else 0)
 
 
 def _janitor(runtime: Runtime) -> int:

@@ -29,6 +29,11 @@ class DatasetApproval(Record):
         indexes=(
             Index(("created_at",), where="status = 'pending'", name="ix_dataset_approvals_pending"),
             Index(("number",), unique=True),
+            Index(
+                ("number",),
+                where="adf_run_id IS NOT NULL AND adf_finished_at IS NULL",
+                name="ix_dataset_approvals_exporting",
+            ),
             Index(("job_id",)),
             Index(("request_id",)),
             Index(("stac_item_id",)),
@@ -79,6 +84,9 @@ class DatasetApproval(Record):
     superseded_by: str | None = None
     changed_by: str | None = None
     adf_run_id: str | None = None
+    adf_status: str | None = None
+    adf_error: str | None = None
+    adf_finished_at: AwareDatetime | None = None
     created_at: Created
     reviewed_at: AwareDatetime | None = None
     updated_at: Created

@@ -18,7 +18,11 @@ class OutboxMessage(Record):
         primary_key=("outbox_id",),
         uniques=(("topic", "dedup_key"),),
         indexes=(Index(("outbox_id",), where="delivered_at IS NULL AND dead_at IS NULL", name="ix_outbox_open"),),
-        checks=(Check("delivered_or_dead", "delivered_at IS NULL OR dead_at IS NULL"),),
+        checks=(
+            # Nothing but public data leaves; a trigger asks the approval itself as well.
+            Check("exports_are_public", "topic <> 'adf' OR payload ->> 'access_level' IS NOT DISTINCT FROM 'public'"),
+            Check("delivered_or_dead", "delivered_at IS NULL OR dead_at IS NULL"),
+        ),
     )
 
     outbox_id: Annotated[int, Column(sql_type="bigint", identity=True)]

@@ -21,6 +21,7 @@ from infrastructure.postgres.pool import Connection, Pool, transaction
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("decisions")
+_EXPORTS = Queries("exports")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Decided:
     approval: DatasetApproval
     given: int = 1
     required: int = 1
+    exported: bool = False  #: a run of the Data Factory follows
 
 
 class Decisions:
-    """Commands over a pool. `fallback` is the policy where none is stored."""
+    """Commands over a pool. `fallback` is the policy where none is stored; `exports` sends public data out."""
 
-    def __init__(self, pool: Pool, fallback: ApprovalPolicy) -> None:
+    def __init__(self, pool: Pool, fallback: ApprovalPolicy, *, exports: bool) -> None:
+        self._exports = exports
         self._pool = pool
         self.fallback = fallback
 
@@ -57,8 +60,9 @@ class Decisions:
                     return Decided(record, given, policy.required_approvals)
             approved = _changed(conn, "approve", values)
             publication.publish(conn, approved)
+            exported = self._exports and conn.execute(_EXPORTS["promise"], {"approval_id": approval_id}).rowcount == 1
             _write_down(conn, AuditAction.APPROVAL_APPROVE, who, approved, {"notes": notes})
-            return Decided(approved, policy.required_approvals, policy.required_approvals)
+            return Decided(approved, policy.required_approvals, policy.required_approvals, exported)
 
     def reject(self, approval_id: str, who: Reviewer, reason: str) -> DatasetApproval:
         """Refuse with a reason. Raises NotFound or ApprovalFailed."""

@@ -78,6 +78,9 @@ TABLE = {
     "POST /api/approvals/{approval_id}/reject": REVIEWER,
     "POST /api/approvals/{approval_id}/resubmit": REVIEWER,
     "POST /api/approvals/{approval_id}/revoke": REVIEWER,
+    "GET /api/admin/adf/health": ADMIN,
+    "GET /api/admin/adf/pipelines": ADMIN,
+    "GET /api/admin/adf/runs/{run_id}": ADMIN,
     "GET /api/admin/webhooks": ADMIN,
     "POST /api/admin/webhooks/{event_id}/replay": ADMIN,
     "GET /api/platform/webhook-secret": PARTNER,
@@ -163,7 +166,7 @@ def test_every_route_lets_in_its_roles_and_nobody_else(api: Api) -> None:
         url = re.sub(
             r"\{(stage|index|id)\}",
             "1",
-            re.sub(r"\{(job_id|job_type|approval_id|event_id|artifact_id|scope)\}", "0" * 64, path),
+            re.sub(r"\{(job_id|job_type|approval_id|run_id|event_id|artifact_id|scope)\}", "0" * 64, path),
         )
         for caller in ("nobody", "ann", "rex", "ada"):
             client = api.of(caller)

@@ -70,6 +70,7 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_job_events_duration_ms": ("app.job_events", {"duration_ms": -1}),
     "ck_outbox_attempts": ("app.outbox", {"attempts": -1}),
     "ck_outbox_max_attempts": ("app.outbox", {"max_attempts": 0}),
+    "ck_outbox_exports_are_public": ("app.outbox", {"topic": "adf", "payload": Jsonb({"access_level": "ouo"})}),
     "ck_outbox_delivered_or_dead": ("app.outbox", {"delivered_at": NOW, "dead_at": NOW}),
     "ck_api_requests_request_id": ("app.api_requests", {"request_id": "ef" * 15}),
     "ck_api_requests_dataset_id": ("app.api_requests", {"dataset_id": ""}),

@@ -23,6 +23,7 @@ from core.machine.store import Claimed, Finished
 from core.models.access import Role
 from core.models.events import JobEvent
 from infrastructure.auth.keys import KeyRing
+from infrastructure.data_factory import AzureDataFactory
 from infrastructure.postgres.job_store import PostgresJobStore
 from jobs.registry import JOBS
 from services.registry import HANDLERS
@@ -54,6 +55,12 @@ class ProbedRuntime(Runtime):
             return Principal(name, CALLERS[name], client_id=name, kind=kind, credential=f"key {name}")
 
         return KeyRing({name: caller(name) for name in CALLERS}, self.api_keys)
+
+    @property
+    def factory(self) -> AzureDataFactory | None:  # type: ignore[override]
+        """The Data Factory of the settings, called with a token that nobody checks."""
+        adf = self.settings.adf
+        return AzureDataFactory(adf, lambda: "a token") if adf.configured else None
 
     def worker(self, name: str, *, lease: float = 60.0, backoff: float = 0.0) -> CoreMachine:
         """Another worker's view of the machine."""

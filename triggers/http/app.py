@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from core.version import VERSION
 from triggers.http import (
+    adf,
     approvals,
     artifacts,
     audit,
@@ -60,6 +61,7 @@ _MODULES = (
     platform_approvals,
     policies,
     webhooks,
+    adf,
     artifacts,
     audit,
     keys,

@@ -83,7 +83,8 @@ class ApprovalList(BaseModel):
 
 
 class Decision(BaseModel):
-    """What was decided. `action` is `consent_recorded` while further reviewers are asked."""
+    """What was decided. `action` is `consent_recorded` while further reviewers are asked, `adf_queued` where a run of
+    the Data Factory follows; the record then gets its `adf_run_id`."""
 
     success: bool = True
     approval: DatasetApproval
@@ -198,7 +199,7 @@ def decision(decided: Decided) -> Decision:
     published = decided.approval.status is ApprovalStatus.APPROVED
     return Decision(
         approval=decided.approval,
-        action="stac_updated" if published else "consent_recorded",
+        action=("adf_queued" if decided.exported else "stac_updated") if published else "consent_recorded",
         adf_run_id=decided.approval.adf_run_id,
         stac_updated=published,
         approvals_given=decided.given,
