@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AliasChoices,
@@ -28,6 +28,8 @@ class Operation(StrEnum):
     """What to do with the dataset."""
 
     CREATE = "CREATE"  #: process it for the first time
+    UPDATE = "UPDATE"  #: process it again, or with another file, in place of what there is
+    DELETE = "DELETE"  #: take it back
 
 
 class ProcessingMode(StrEnum):
@@ -120,7 +122,7 @@ class ProcessingOptions(Spelled):
 class SubmitDetails(Spelled):
     """A file, and how it is to be processed."""
 
-    operation: Operation = Operation.CREATE
+    operation: Literal[Operation.CREATE, Operation.UPDATE] = Operation.CREATE
     container_name: str = Field(max_length=100)
     file_name: Annotated[
         FileName | Annotated[tuple[FileName, ...], Field(min_length=2)], BeforeValidator(_one_alone)

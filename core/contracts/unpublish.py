@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from core.contracts.platform import Identifier, Spelled, VersionIdentifier
+from core.contracts.platform import Identifier, Operation, Spelled, VersionIdentifier
 from core.models.platform import DataType
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=600, pattern=r"^[^\x00]*$")]
@@ -49,3 +49,21 @@ class UnpublishRequest(Spelled):
         if self.delete_collection and (self.collection_id is None or self.stac_item_id is not None):
             raise ValueError("delete_collection needs collection_id alone")
         return self
+
+
+class DeleteRequest(Spelled):
+    """A submit request whose operation is DELETE. The file need not be named: it stays where it is."""
+
+    operation: Literal[Operation.DELETE]
+    dataset_id: Identifier
+    resource_id: Identifier
+    version_id: VersionIdentifier
+    container_name: Name | None = None
+    file_name: Name | tuple[Name, ...] | None = None
+    force_approved: bool = False
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
+
+    def as_unpublish(self, *, dry_run: bool) -> UnpublishRequest:
+        """The unpublish request that means the same."""
+        given = self.model_dump(exclude={"operation", "container_name", "file_name"})
+        return UnpublishRequest(**given, dry_run=dry_run)

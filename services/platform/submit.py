@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from core.contracts.catalog import Catalog, missing_collection
-from core.contracts.platform import SubmitRequest
+from core.contracts.platform import Operation, SubmitRequest
 from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest, RequestStore
 from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
-from core.errors import Conflict, Forbidden, PayloadTooLarge, UnreadableSource
+from core.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnreadableSource
 from core.machine import identity
 from core.machine.machine import CoreMachine
 from core.machine.store import NewJob
@@ -101,6 +101,8 @@ class PlatformService:
         client_id = self._client_of(request, caller)
         request = request.model_copy(update={"client_id": client_id})
         request_id = identity.request_id(request.dataset_id, request.resource_id, request.version_id)
+        if request.operation is Operation.UPDATE:
+            request = self._updating(request, request_id)
         sources = [BlobName(request.container_name, file) for file in request.files]
         data_type = checked(request, sources)
         self._callback(request.callback_url)
@@ -112,6 +114,18 @@ class PlatformService:
             planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
         )
         return Prepared(request, request_id, client_id, blobs, _source(blobs), planned, job)
+
+    def _updating(self, request: SubmitRequest, request_id: str) -> SubmitRequest:
+        """The same request, replacing what there is. Raises NotFound when there is nothing yet."""
+        if self._requests.find(request_id) is None:
+            raise NotFound(
+                f"There is no {request.dataset_id} / {request.resource_id} / {request.version_id} to update.",
+                hint="Send operation CREATE.",
+            )
+        options = request.processing_options
+        if options.joins:
+            return request
+        return request.model_copy(update={"processing_options": options.model_copy(update={"overwrite": True})})
 
     def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
         """Write request and job, unless the request is known."""

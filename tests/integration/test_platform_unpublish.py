@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
 
+from core.contracts.storage import BlobName
 from tests.support.api import Api
-from tests.support.hills import RASTER, VECTOR, approve
+from tests.support.hills import POINT, RASTER, VECTOR, approve
 
 
 def unpublish(api: Api, body: dict, by: str = "ann", route: str = "unpublish") -> httpx.Response:
@@ -150,3 +152,39 @@ def test_the_old_addresses_answer_and_name_the_new_one(api: Api, hills: dict[str
     assert parsedate_to_datetime(answer.headers["Sunset"]).year > 2026
     wrong = unpublish(api, {"data_type": "raster", "table_name": "hills_wells_v1"})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "CONFLICT")
+
+
+def submit(api: Api, by: str = "ann", **body: object) -> httpx.Response:
+    return api.of(by).post("/api/platform/submit", json={**VECTOR, **body})
+
+
+def test_the_operation_delete_of_submit_takes_the_dataset_back(api: Api, hills: dict[str, str]) -> None:
+    looked = api.of("ann").post("/api/platform/submit?dry_run=true", json={**VECTOR, "operation": "DELETE"})
+    assert (looked.status_code, looked.json()["dry_run"]) == (202, True)
+    api.drain()
+    assert tables(api) == ["hills_wells_v1"]
+    answer = submit(api, operation="DELETE", container_name="bronze-vectors", file_name="wells.geojson")
+    assert (answer.status_code, answer.json()["job_type"]) == (202, "unpublish_vector"), answer.text
+    api.drain()
+    assert (tables(api), shown(api)) == ([], ["dem"])
+    assert submit(api, operation="DELETE").status_code == 404
+    assert submit(api, operation="DELETE", by="bob").status_code == 404
+
+
+def test_the_operation_update_replaces_what_there_is_and_needs_something_to_replace(
+    api: Api, hills: dict[str, str]
+) -> None:
+    two = [{**POINT, "properties": {"n": n}} for n in (1, 2)]
+    document = json.dumps({"type": "FeatureCollection", "features": two}).encode()
+    api.runtime.storage.put(document, BlobName("bronze-vectors", "more.geojson"))
+    source = {"container_name": "bronze-vectors", "file_name": "more.geojson"}
+    answer = submit(api, operation="UPDATE", **source)
+    assert answer.status_code == 202, answer.text
+    api.drain()
+    assert api.get(f"/api/platform/status/{answer.json()['request_id']}", caller="ann")["job_status"] == "completed"
+    assert api.query("SELECT n FROM geo.hills_wells_v1 ORDER BY n") == [(1,), (2,)]
+    absent = submit(api, operation="UPDATE", version_id="v9", **source)
+    assert (absent.status_code, absent.json()["code"]) == (404, "NOT_FOUND")
+    assert "operation CREATE" in absent.json()["hint"]
+    wrong = submit(api, operation="REPLACE", **source)
+    assert (wrong.status_code, "operation" in wrong.json()["error"]) == (400, True)

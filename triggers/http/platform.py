@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from core.contracts.platform import AddToCollection, SubmitRequest
+from core.contracts.platform import AddToCollection, Operation, SubmitRequest
 from core.contracts.requests import KnownRequest
+from core.contracts.unpublish import DeleteRequest
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from services.platform.submit import Accepted
@@ -16,6 +17,7 @@ from triggers.http import plans, views
 from triggers.http.access import BaseUrl, TheRuntime
 from triggers.http.paging import Word
 from triggers.http.scope import Partner, standing, visible_request
+from triggers.http.unpublish import UnpublishAnswer, begin
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
 
@@ -44,18 +46,22 @@ class PlanReference(BaseModel):
 
 
 def _kind(body: object) -> str:
-    named = "plan_id" in body if isinstance(body, dict) else isinstance(body, PlanReference)
-    return "<plan>" if named else "<request>"
+    given = body if isinstance(body, dict) else vars(body)
+    if "plan_id" in given:
+        return "<plan>"
+    return "<delete>" if given.get("operation") == Operation.DELETE else "<request>"
 
 
 Submission = Annotated[
-    Annotated[SubmitRequest, Tag("<request>")] | Annotated[PlanReference, Tag("<plan>")], Discriminator(_kind)
+    Annotated[SubmitRequest, Tag("<request>")]
+    | Annotated[DeleteRequest, Tag("<delete>")]
+    | Annotated[PlanReference, Tag("<plan>")],
+    Discriminator(_kind),
 ]
+Submitted = SubmitAnswer | plans.PlanAnswer | UnpublishAnswer
 
 
-@router.post(
-    "/submit", status_code=202, responses={200: {"model": SubmitAnswer | plans.PlanAnswer}}, response_model=None
-)
+@router.post("/submit", status_code=202, responses={200: {"model": Submitted}}, response_model=Submitted)
 def submit(
     request: Submission,
     runtime: TheRuntime,
@@ -63,17 +69,25 @@ def submit(
     caller: Partner,
     response: Response,
     dry_run: bool = False,
-) -> SubmitAnswer | plans.PlanAnswer:
+) -> SubmitAnswer | plans.PlanAnswer | UnpublishAnswer:
     """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request.
 
+    `operation` UPDATE replaces what the same ids made before, DELETE takes it back as `/api/platform/unpublish` does.
     With `dry_run` nothing is processed: 200 and the plan. `{"plan_id": ...}` submits exactly what a plan says.
     """
-    if isinstance(request, PlanReference):
-        return _answer(runtime.planner.submit(request.plan_id, caller), base, response)
-    if dry_run:
-        response.status_code = 200
-        return plans.answer(runtime.planner.plan(request, caller, base_url=base), named=True, now=runtime.jobs.now())
-    return _answer(runtime.platform.submit(request, caller), base, response)
+    match request:
+        case PlanReference():
+            return _answer(runtime.planner.submit(request.plan_id, caller), base, response)
+        case DeleteRequest():
+            return begin(request.as_unpublish(dry_run=dry_run), runtime, base, caller, response)
+        case SubmitRequest() if dry_run:
+            response.status_code = 200
+            plan = runtime.planner.plan(request, caller, base_url=base)
+            return plans.answer(plan, named=True, now=runtime.jobs.now())
+        case SubmitRequest():
+            return _answer(runtime.platform.submit(request, caller), base, response)
+        case _:
+            assert_never(request)
 
 
 @router.post("/raster/add-to-collection", status_code=202, responses={200: {"model": SubmitAnswer}})
