@@ -14,6 +14,7 @@ _RASTER = {
     "title": "Elevation of the Alps",
     "access_level": "public",
 }
+_TAKEN_BACK = {"dataset_id": "elevation-models", "resource_id": "alps", "version_id": "v1.0", "dry_run": True}
 _RENDER = {"render": {"bidx": [1], "rescale": [[0, 4000]], "colormap_name": "terrain"}, "title": "Heights"}
 _STYLE = {"stylingRules": [{"name": "Rivers", "symbolizer": {"stroke": {"color": "#1f78b4", "width": 2}}}]}
 
@@ -21,6 +22,9 @@ EXAMPLES: Mapping[str, object] = {
     "POST /api/platform/submit": _RASTER,
     "POST /api/platform/validate": {"container_name": "bronze-rasters", "file_name": "alps/dem.tif"},
     "POST /api/platform/raster/add-to-collection": {**_RASTER, "collection_id": "elevation-models"},
+    "POST /api/platform/unpublish": _TAKEN_BACK,
+    "POST /api/platform/unpublish/raster": _TAKEN_BACK,
+    "POST /api/platform/unpublish/vector": {"table_name": "rivers_alps_v1_0", "dry_run": True},
     "POST /api/platform/approve": {**_APPROVAL, "notes": "Checked against the source."},
     "POST /api/platform/reject": {**_APPROVAL, "reason": "The heights are in feet."},
     "POST /api/platform/revoke": {**_APPROVAL, "reason": "Superseded by the survey of 2026."},
