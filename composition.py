@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 import structlog
+from pydantic import JsonValue
 
 import config
 from config import ApprovalSettings, PlatformSettings, Settings
 from core.contracts.principals import Principal
+from core.contracts.services import ALERTS
 from core.contracts.storage import ObjectStorage
 from core.machine.attempts import Resources
 from core.machine.broker import Desk
@@ -28,6 +30,7 @@ from infrastructure import data_factory, storage
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
 from infrastructure.data_factory import AzureDataFactory
+from infrastructure.external_alerts import ServiceAlerts
 from infrastructure.outbound import GuardedClient, from_settings
 from infrastructure.pgstac.renders import RenderConfigs
 from infrastructure.postgres.api_keys import ApiKeys
@@ -39,6 +42,7 @@ from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
 from infrastructure.postgres.exports import PostgresExports
+from infrastructure.postgres.external_services import PostgresServices
 from infrastructure.postgres.feature_styles import FeatureStyles
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.postgres.job_operations import JobOperations
@@ -55,6 +59,7 @@ from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
 from services.approvals.exports import Exports
+from services.external_services.checking import Checker
 from services.platform.looking import Looker
 from services.platform.planning import Planner
 from services.platform.routing import Routes
@@ -139,6 +144,19 @@ class Runtime:
         """Calls to addresses that somebody gave us."""
         return from_settings(self.settings.outbound)
 
+    @cached_property
+    def services(self) -> PostgresServices:
+        """Map services of others."""
+        return PostgresServices(self.pool)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """Asks them how they are."""
+        return Checker(self.outbound, self.services, self.settings.external_services.check_seconds)
+
+    def _alert(self, payload: Mapping[str, JsonValue]) -> None:
+        ServiceAlerts(self.outbound, self.settings.external_services.alert_url, self.log)(payload)
+
     def desk(self, queues: Sequence[str]) -> Desk:
         """Where messages of these queues become claims."""
         assert self.bus is not None  # nobody else delivers
@@ -170,6 +188,7 @@ class Runtime:
             blob_pipeline=names.blob_pipeline,
             vector_pipeline=names.vector_pipeline,
         )
+        return {"webhook": lambda payload: self.webhooks.deliver(payload), ALERTS: self._alert}
 
     @cached_property
     def deliveries(self) -> PostgresDeliveries:

@@ -306,6 +306,16 @@ class OutboundSettings(BaseSettings):
         return tuple(self.allowed_networks.replace(",", " ").split())
 
 
+class ExternalServiceSettings(BaseSettings):
+    """How services of others are checked, and who is told when one goes away."""
+
+    model_config = _BASE
+
+    check_seconds: float = Field(10.0, alias="SERVICE_CHECK_SECONDS", gt=0, le=60)
+    batch: int = Field(16, alias="SERVICE_CHECK_BATCH", ge=1, le=200)
+    alert_url: str | None = Field(None, alias="SERVICE_ALERT_URL", pattern="^https?://")
+
+
 class ServerSettings(BaseSettings):
     """The HTTP side: address, public URL, the operator's key, and limits."""
 
@@ -356,6 +366,7 @@ class Settings:
     outbound: OutboundSettings
     webhooks: WebhookSettings
     adf: AdfSettings
+    external_services: ExternalServiceSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
@@ -395,6 +406,7 @@ def load() -> Settings:
             outbound=OutboundSettings(),
             webhooks=WebhookSettings(),
             adf=AdfSettings(),
+            external_services=ExternalServiceSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

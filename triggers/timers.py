@@ -40,6 +40,10 @@ def _leftovers(runtime: Runtime) -> int:
     return runtime.tables.drop_abandoned() + runtime.revisions.expire()
 
 
+def _external_services(runtime: Runtime) -> int:
+    return runtime.checker.check_due(runtime.settings.external_services.batch)
+
+
 def _dispatch(runtime: Runtime) -> int:
     return runtime.bus.dispatcher.dispatch() if runtime.bus else 0
 
@@ -56,6 +60,7 @@ TIMERS: tuple[Timer, ...] = (
     Timer("janitor", "JANITOR_SCHEDULE", "30 * * * * *", _janitor),
     Timer("retention", "RETENTION_SCHEDULE", "0 15 * * * *", _retention),
     Timer("leftovers", "LEFTOVERS_SCHEDULE", "0 */10 * * * *", _leftovers),
+    Timer("external_services", "EXTERNAL_SERVICES_SCHEDULE", "15 * * * * *", _external_services),
 )
 
 #: Only where a broker carries the work: what a process could not send itself, and what the broker gave up on.

@@ -36,6 +36,9 @@ class AuditAction(StrEnum):
     STYLE_DELETE = "style.delete"  #: a way of drawing a feature table was removed
     ARTIFACT_RESTORE = "artifact.restore"  #: a replaced revision was brought back for review
     WEBHOOK_REPLAY = "webhook.replay"  #: an event is sent again
+    SERVICE_REGISTER = "service.register"  #: an external service was registered
+    SERVICE_UPDATE = "service.update"  #: what is said about it was changed
+    SERVICE_DELETE = "service.delete"  #: it was forgotten
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

@@ -30,6 +30,7 @@ from core.models.outbox import OutboxMessage
 from core.models.platform import ApiRequest, SubmitPlan
 from core.models.policies import ApprovalPolicy
 from core.models.record import Record
+from core.models.services import ExternalService, ServiceCheck
 from core.models.webhooks import WebhookDelivery
 from core.schema.columns import FieldColumn, enum_name, field_column
 from core.schema.table import Check, ForeignKey, Index, Table
@@ -62,6 +63,8 @@ RECORDS: tuple[type[Record], ...] = (
     VectorLoad,
     FeatureCollectionStyle,
     DatasetRef,
+    ExternalService,
+    ServiceCheck,
 )
 
 ENUM_SCHEMA = "app"

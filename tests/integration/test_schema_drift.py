@@ -52,6 +52,7 @@ MENDED: Mapping[str, Damage] = {
             (Kind.TRIGGER, "app.tasks.state_guard"),
             (Kind.TRIGGER, "app.dataset_approvals.state_guard"),
         ),
+        "DROP TABLE app.external_service_checks": ((Kind.TABLE, "app.external_service_checks"),),
         "DROP TABLE app.raster_render_configs": (
             (Kind.TABLE, "app.raster_render_configs"),
             (Kind.INDEX, "app.raster_render_configs.ux_raster_render_configs_default"),

@@ -31,6 +31,16 @@ PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
     ),
     ("geo.table_catalog", {"table_name": "roads"}),
     (
+        "app.external_services",
+        {
+            "service_id": "ab" * 16,
+            "url": "https://example.com/wms",
+            "probe_url": "https://example.com/wms",
+            "name": "parent",
+            "created_by": "ddh",
+        },
+    ),
+    (
         "app.dataset_approvals",
         {
             "approval_id": "apr-" + "ab" * 16,
@@ -165,6 +175,14 @@ ROWS: Mapping[str, Mapping[str, object]] = {
     "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
     "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
     "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},
+    "app.external_services": {
+        "service_id": "ef" * 16,
+        "url": "https://example.com/wfs",
+        "probe_url": "https://example.com/wfs",
+        "name": "n",
+        "created_by": "ddh",
+    },
+    "app.external_service_checks": {"service_id": "ab" * 16, "healthy": True, "status": "active"},
     "app.api_keys": {
         "key_id": "ab" * 6,
         "client_id": "ddh",

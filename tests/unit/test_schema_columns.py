@@ -116,6 +116,8 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.janitor_runs",
         "app.api_requests",
         "app.submit_plans",
+        "app.external_services",
+        "app.external_service_checks",
         "app.dataset_approvals",
         "app.audit_log",
         "app.approval_items",

@@ -42,6 +42,12 @@ EXAMPLES: Mapping[str, object] = {
     "POST /api/admin/dead-letters/redrive": {"all": True, "error_code": "STORAGE_UNAVAILABLE"},
     "POST /api/admin/dead-letters/discard": {"fingerprint": "0" * 32, "reason": "The dataset was withdrawn."},
     "PUT /api/features/collections/{collection_id}/styles/{style_id}": {"title": "Blue rivers", "style": _STYLE},
+    "POST /api/jobs/services/register": {
+        "url": "https://example.com/arcgis/rest/services/wbd/MapServer",
+        "name": "Watersheds",
+    },
+    "PUT /api/jobs/services/{service_id}": {"name": "Watersheds", "check_interval_minutes": 30},
+    "PATCH /api/jobs/services/{service_id}": {"maintenance": True},
     "POST /api/admin/keys": {"client_id": "acme", "roles": ["partner"], "expires_in_days": 365},
     "POST /api/admin/keys/{key_id}/rotate": {"grace_hours": 24},
     "POST /api/raster/{cog_id}/renders": {"render_id": "heights", **_RENDER},

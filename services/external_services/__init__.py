@@ -1,0 +1,1 @@
+"""Map services of others: recognised, and checked by the clock."""
