@@ -165,7 +165,7 @@ class Runtime:
     @cached_property
     def promises(self) -> Mapping[str, Callback]:
         """What carries out the promises of the outbox, by topic."""
-        found: dict[str, Callback] = {"webhook": lambda payload: self.webhooks.deliver(payload)}
+        found: dict[str, Callback] = {"webhook": lambda payload: self.webhooks.deliver(payload), ALERTS: self._alert}
         if (exports := self.exports) is not None:
             found["adf"] = exports.deliver
         return found
@@ -188,7 +188,6 @@ class Runtime:
             blob_pipeline=names.blob_pipeline,
             vector_pipeline=names.vector_pipeline,
         )
-        return {"webhook": lambda payload: self.webhooks.deliver(payload), ALERTS: self._alert}
 
     @cached_property
     def deliveries(self) -> PostgresDeliveries:
