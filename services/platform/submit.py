@@ -19,6 +19,7 @@ from core.machine.store import NewJob
 from core.models.platform import ApiRequest, DataType
 from core.states import JobStatus, terminal_job_statuses
 from services.platform import naming
+from services.platform.archives import holds_raster
 from services.platform.routing import Routes
 from services.platform.translate import PlannedJob, checked, translate
 from services.raster.folders import whole
@@ -104,6 +105,7 @@ class PlatformService:
         if request.operation is Operation.UPDATE:
             request = self._updating(request, request_id)
         sources = [BlobName(request.container_name, file) for file in request.files]
+        request = self._recognised(request, sources)
         data_type = checked(request, sources)
         self._callback(request.callback_url)
         self._check_collection(request)
@@ -126,6 +128,15 @@ class PlatformService:
         if options.joins:
             return request
         return request.model_copy(update={"processing_options": options.model_copy(update={"overwrite": True})})
+
+    def _recognised(self, request: SubmitRequest, sources: Sequence[BlobName]) -> SubmitRequest:
+        """An archive's name does not tell what it holds: where the request does not either, its contents do."""
+        options = request.processing_options
+        ambiguous = len(sources) == 1 and sources[0].suffix == ".zip" and options.expected_data_type is None
+        if not ambiguous or not holds_raster(self._storage, sources[0]):
+            return request
+        expecting = options.model_copy(update={"expected_data_type": DataType.RASTER})
+        return request.model_copy(update={"processing_options": expecting})
 
     def accept(self, prepared: Prepared, caller: Principal) -> Accepted:
         """Write request and job, unless the request is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,26 @@ def test_a_small_raster_goes_the_way_of_a_function_app_and_the_status_says_why(a
     assert status["routing"] == answer.json()["routing"]
     assert "at most RASTER_ROUTE_DOCKER_MB=2000: small enough for a Function App" in status["routing"]
     assert submit("a", upload=False).json()["routing"] == status["routing"]
+
+
+def test_an_archive_is_taken_for_what_it_holds(api: Api, tmp_path: Path) -> None:
+    picture = write_tiff(tmp_path / "in.tif", np.ones((20, 20), np.uint8))
+    for name, members, kind in (
+        ("raster", {"deep/in.tif": picture.read_bytes(), "deep/view.png": b"", "readme.txt": b""}, "process_raster_v2"),
+        ("features", {"roads.shp": b"", "roads.dbf": b"", "legend.tif": picture.read_bytes()}, "process_vector"),
+        ("neither", {"readme.txt": b"nothing"}, "process_vector"),
+    ):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            for member, content in members.items():
+                archive.writestr(member, content)
+        api.runtime.storage.upload(tmp_path / f"{name}.zip", BlobName("bronze-rasters", f"{name}.zip"))
+        ids = {"dataset_id": "zips", "resource_id": name, "version_id": "v1"}
+        body = {**ids, "container_name": "bronze-rasters", "file_name": f"{name}.zip"}
+        answer = api.of("ann").post("/api/platform/submit", json=body)
+        assert (answer.status_code, answer.json()["job_type"]) == (202, kind)
+    api.drain()
+    statuses = api.query("SELECT job_type, status::text FROM app.jobs WHERE job_type = 'process_raster_v2'")
+    assert statuses == [("process_raster_v2", "completed")]
 
 
 def test_whoever_asks_for_the_worker_gets_it(api: Api, submit) -> None:

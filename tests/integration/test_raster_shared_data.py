@@ -77,7 +77,6 @@ OPTIONS = {
     "multidim/bcsd_obs_1999.nc": {"variable": "pr", "input_crs": "EPSG:4326"},
     "multidim/dataset_3d.nc": {"input_crs": "EPSG:4326"},
     "multidim/dataset_3d.zarr": {"input_crs": "EPSG:4326"},
-    "raster/dem/N10W110.hgt.zip": {"expected_data_type": "raster"},
 }
 
 

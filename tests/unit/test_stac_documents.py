@@ -11,6 +11,7 @@ import pystac
 import pytest
 import rasterio
 import stac_pydantic
+from pystac.extensions.eo import EOExtension
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.raster import RasterExtension
@@ -56,6 +57,40 @@ def test_an_item_of_a_raster_is_valid_and_its_extensions_read_it(dem):
     assert file.checksum == "1220" + dem.made.cogs[0].checksum and file.size == dem.made.cogs[0].size_bytes
     assert RenderExtension.ext(item).renders["default"].assets == ["data"]
     assert asset.media_type == pystac.MediaType.COG and asset.roles == ["data"]
+
+
+def test_an_item_names_the_colours_of_its_bands_and_what_made_it(tmp_path):
+    pixels = np.random.default_rng(1).integers(1, 255, (4, 30, 30), dtype=np.uint8)
+    path = write_tiff(tmp_path / "naip.tif", pixels, photometric="RGB", alpha="NO")
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="IMAGERY", CLOUDCOVER="12.5")
+    done = RasterRig(tmp_path).run(path)
+    item = pystac.Item.from_dict(done.item, migrate=False)
+    bands = EOExtension.ext(item.assets["data"]).bands
+    assert [band.common_name for band in bands] == ["red", "green", "blue", "nir"]
+    assert EOExtension.ext(item).cloud_cover == 12.5
+    assert done.record.eo_bands[3] == {"name": "b4", "common_name": "nir"}
+    properties = done.item["properties"]
+    assert properties["processing:software"]["GDAL"] == rasterio.__gdal_version__
+    assert "GTiff" in properties["processing:lineage"]
+    assert properties["app:raster_type"] == "nir" and properties["app:type_confidence"] == 0.85
+    assert properties["app:type_evidence"] == ["red, green, blue and a fourth band that is not alpha"]
+    assert {uri.split("/")[3] for uri in item.stac_extensions} == {
+        "projection", "raster", "file", "render", "processing", "eo",
+    }  # fmt: skip
+
+
+def test_an_item_claims_no_colours_that_the_file_does_not_state(dem):
+    assert "eo:bands" not in dem.item["assets"]["data"] and not [e for e in dem.item["stac_extensions"] if "/eo/" in e]
+
+
+def test_a_compound_crs_is_placed_by_its_horizontal_part(tmp_path):
+    pixels = np.random.default_rng(1).normal(0, 1, (20, 20)).astype(np.float32)
+    done = RasterRig(tmp_path).run(write_tiff(tmp_path / "a.tif", pixels, crs="EPSG:32635+5773"))
+    properties = done.item["properties"]
+    assert "COMPD_CS" in properties["proj:wkt2"] or properties["proj:code"] == "EPSG:32635+5773"
+    west, south, east, north = done.item["bbox"]
+    assert 26.9 < west < east < 27.1 and 87 < south < north < 89
 
 
 def test_an_item_says_whose_it_is_and_is_not_published(dem):
