@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clients.python.geomachine_client.transport import Json
 from core.errors import InvalidRequest
 from triggers.cli import local
-from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 from triggers.cli.jobs import coloured, event_line, whole
 
@@ -37,7 +37,7 @@ def list_letters(
     query: dict[str, str | int | bool] = {"group": not each, "state": state, "limit": limit}
     query |= {k: v for k, v in (("job_type", job_type), ("error_code", error_code)) if v is not None}
     with local.connect(Instance()) as client:
-        page = client.get(_PATH, **query)
+        page = client.raw.get(_PATH, **query)
     if not page["count"]:
         console.print("No dead letters.")
     elif each:
@@ -50,7 +50,7 @@ def list_letters(
 def show(letter: Annotated[int, typer.Argument(metavar="ID", min=1)]) -> None:
     """Show one: what it was told, every failed attempt, what happened last."""
     with local.connect(Instance()) as client:
-        found = client.get(f"{_PATH}/{letter}")
+        found = client.raw.get(f"{_PATH}/{letter}")
     record = cast("Json", found["dead_letter"])
     task = "" if record["stage"] is None else f" stage {record['stage']} task {record['task_index']}"
     title = Text(f"{record['kind']} of {record['job_type']} {record['job_id']}{task}: ")
@@ -73,7 +73,7 @@ def redrive(which: Which = None, everything: Everything = False) -> None:
     """Run one again, all of an error, or all. Exit code 1 when some could not."""
     path, body = _target(which, everything)
     with local.connect(Instance()) as client:
-        answer = client.post(f"{_PATH}{path}/redrive", body)
+        answer = client.raw.post(f"{_PATH}{path}/redrive", body)
     if not body:
         console.print(f"Dead letter {which} runs again.")
         return
@@ -93,7 +93,7 @@ def discard(
     """Let one go, all of an error, or all."""
     path, body = _target(which, everything)
     with local.connect(Instance()) as client:
-        answer = client.post(f"{_PATH}{path}/discard", {**body, "reason": reason})
+        answer = client.raw.post(f"{_PATH}{path}/discard", {**body, "reason": reason})
     console.print(f"{answer['discarded']} discarded." if body else f"Dead letter {which} is discarded.")
 
 

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from clients.python.geomachine_client import Client, ClientError, Submission, Submitted
+from clients.python.geomachine_client.transport import Json
 from core.contracts.storage import ObjectStorage
 from core.errors import GeomachineError
 from services import samples
 from triggers.cli import following, pictures, uploads
-from triggers.cli.client import Client, Json
+from triggers.cli import links as addresses
 
 _DATASET = "demo"
 _REVIEWER = "demo reviewer"
@@ -45,7 +47,7 @@ def run(client: Client, storage: ObjectStorage, console: Console, files: Sequenc
     problems += _approve(client, console, submitted, finished)
     for request_id, status in finished.items():
         problems += _show(client, console, submitted[request_id], status)
-        problems += _picture(client, console, submitted[request_id], status, home)
+        problems += _picture(console, submitted[request_id], status, home)
     for problem in problems:
         console.print(f"[red]✗ {escape(problem.file)}[/]: {escape(problem.why)}", soft_wrap=True)
     console.print(
@@ -64,11 +66,11 @@ def _submit(
             dataset = uploads.identified(file, _DATASET)
             name = uploads.upload(storage, dataset)
             answer = submit(client, dataset, name.container, name.path)
-        except GeomachineError as e:
+        except (GeomachineError, ClientError) as e:
             problems.append(Problem(file.name, str(e)))
             continue
-        console.print(f"[green]✓[/] {escape(file.name)}: {answer['message']}", highlight=False)
-        labels[str(answer["request_id"])] = file.name
+        console.print(f"[green]✓[/] {escape(file.name)}: {answer.message}", highlight=False)
+        labels[answer.request_id] = file.name
     return labels, problems
 
 
@@ -80,20 +82,19 @@ def submit(
     *,
     access_level: str = "public",
     overwrite: bool = False,
-) -> Json:
+) -> Submitted:
     """POST one dataset to `/api/platform/submit`."""
-    body: dict[str, object] = {
-        "dataset_id": dataset.dataset_id,
-        "resource_id": dataset.resource_id,
-        "version_id": dataset.version_id,
-        "container_name": container,
-        "file_name": path,
-        "title": dataset.file.stem,
-        "access_level": access_level,
-    }
-    if overwrite:
-        body["processing_options"] = {"overwrite": True}
-    return client.post("/api/platform/submit", body)
+    submission = Submission(
+        dataset_id=dataset.dataset_id,
+        resource_id=dataset.resource_id,
+        version_id=dataset.version_id,
+        container_name=container,
+        file_name=path,
+        title=dataset.file.stem,
+        access_level=access_level,
+        processing_options={"overwrite": True} if overwrite else {},
+    )
+    return client.submit(submission)
 
 
 def failure(label: str, status: Json) -> Problem:
@@ -115,10 +116,10 @@ def _approve(client: Client, console: Console, labels: dict[str, str], finished:
     console.print(table)
     problems = []
     for request_id, status in pending.items():
-        approval_id = cast("Json", status["approval"])["approval_id"]
+        approval_id = str(cast("Json", status["approval"])["approval_id"])
         try:
-            client.post(f"/api/approvals/{approval_id}/approve", {"reviewer": _REVIEWER, "notes": "Looks right."})
-        except GeomachineError as e:
+            client.approve(approval_id, reviewer=_REVIEWER, notes="Looks right.")
+        except (GeomachineError, ClientError) as e:
             problems.append(Problem(labels[request_id], f"could not be approved: {e}"))
     return problems
 
@@ -131,18 +132,18 @@ def _show(client: Client, console: Console, label: str, status: Json) -> list[Pr
     console.print(f"  {stages}", highlight=False)
     problems = []
     for name, url in links(status):
-        good = client.answers(url)
+        good = addresses.answers(url)
         console.print(f"  {'[green]✓[/]' if good else '[red]✗[/]'} {name:<13} {url}", highlight=False, soft_wrap=True)
         if not good:
             problems.append(Problem(label, f"{url} does not answer."))
     return problems
 
 
-def _picture(client: Client, console: Console, label: str, status: Json, home: Path) -> list[Problem]:
+def _picture(console: Console, label: str, status: Json, home: Path) -> list[Problem]:
     url = cast("dict[str, dict[str, str]]", status["data_access"]).get("titiler", {}).get("preview")
     if url is None:
         return []
-    kept = pictures.keep(client, url, home, label)
+    kept = pictures.keep(url, home, label)
     if kept is None:
         return [Problem(label, f"{url} brings no picture.")]
     console.print(f"  [green]✓[/] {'picture':<13} {escape(str(kept))}", highlight=False, soft_wrap=True)

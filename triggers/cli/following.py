@@ -10,9 +10,10 @@ from typing import cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from clients.python.geomachine_client import ApiError, Client
+from clients.python.geomachine_client.transport import Json
 from core.errors import NotFound
 from core.states import JobStatus, terminal_job_statuses
-from triggers.cli.client import ApiError, Client, Json
 
 _INTERVAL = 0.3
 
@@ -36,11 +37,11 @@ def follow(client: Client, console: Console, labels: Mapping[str, str]) -> dict[
 def status_of(client: Client, id_: str) -> Json:
     """The status of a request, or of a job that no request asked for, in the same words."""
     try:
-        return client.get(f"/api/platform/status/{id_}")
+        return client.raw.get(f"/api/platform/status/{id_}")
     except ApiError as e:
-        if e.remote_code != NotFound.code:
+        if e.code != NotFound.code:
             raise
-    job = client.get(f"/api/jobs/status/{id_}")
+    job = client.raw.get(f"/api/jobs/status/{id_}")
     return {
         **job,
         "job_id": job["jobId"],

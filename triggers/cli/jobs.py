@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from clients.python.geomachine_client import ApiError, Client
+from clients.python.geomachine_client.transport import Json
 from core.errors import InvalidRequest, NotFound
 from core.states import JobStatus
 from triggers.cli import local
-from triggers.cli.client import ApiError, Client, Json
 from triggers.cli.instance import Instance
 
 console = Console()
@@ -43,7 +44,7 @@ def jobs(
     """List jobs, newest first."""
     asked = {"status": status and status.value, "job_type": job_type, "submitted_by": submitted_by}
     with local.connect(Instance()) as client:
-        found = cast("list[Json]", client.get("/api/jobs", limit=limit, **_given(asked))["jobs"])
+        found = cast("list[Json]", client.raw.get("/api/jobs", limit=limit, **_given(asked))["jobs"])
     table = Table(whole("job"), "type", whole("status"), whole("stage"), "run", "by", whole("created"), "error")
     for job in found:
         table.add_row(
@@ -69,7 +70,7 @@ def events(
     with local.connect(Instance()) as client:
         job_id = resolve(client, job)
         if failure:
-            _show_failure(client.get(f"/api/jobs/{job_id}/events/failure"))
+            _show_failure(client.raw.get(f"/api/jobs/{job_id}/events/failure"))
             return
         found: list[Json] = []
         for event in _paged(client, f"/api/jobs/{job_id}/events", "events", order="desc", event_type=event_type):
@@ -86,7 +87,7 @@ def timeline(
     """Draw a job: its stages, the tasks that needed attention, and what it waits for."""
     with local.connect(Instance()) as client:
         job_id = resolve(client, job)
-        found = client.get(f"/api/jobs/{job_id}/timeline", limit=max(limit, 1))
+        found = client.raw.get(f"/api/jobs/{job_id}/timeline", limit=max(limit, 1))
         tasks = list(itertools.islice(_noteworthy(client, job_id, found), limit))
         head, stages = cast("Json", found["job"]), cast("list[Json]", found["stages"])
         title = f"{head['job_type']} {str(job_id)[:12]} run {head['run']}: "
@@ -106,15 +107,15 @@ def timeline(
 def cancel(job: JobArgument, reason: Annotated[str | None, typer.Option(help="Others will read it.")] = None) -> None:
     """Stop a job."""
     with local.connect(Instance()) as client:
-        answer = client.post(f"/api/jobs/{resolve(client, job)}/cancel", {"reason": reason} if reason else {})
-    console.print(answer["message"], highlight=False)
+        answer = client.cancel(resolve(client, job), reason)
+    console.print(answer.message, highlight=False)
 
 
 def retry(job: JobArgument) -> None:
     """Run again what did not succeed, keeping what did."""
     with local.connect(Instance()) as client:
-        answer = client.post(f"/api/jobs/{resolve(client, job)}/retry")
-    console.print(answer["message"], highlight=False)
+        answer = client.retry(resolve(client, job))
+    console.print(answer.message, highlight=False)
 
 
 def resolve(client: Client, text: str) -> str:
@@ -122,11 +123,11 @@ def resolve(client: Client, text: str) -> str:
     if len(text) == 64:
         return text
     try:
-        return str(client.get(f"/api/platform/status/{text}")["job_id"])
+        return str(client.raw.get(f"/api/platform/status/{text}")["job_id"])
     except ApiError as e:
-        if e.remote_code != NotFound.code:
+        if e.code != NotFound.code:
             raise
-    found = cast("list[Json]", client.get("/api/jobs", q=text, limit=2)["jobs"])
+    found = cast("list[Json]", client.raw.get("/api/jobs", q=text, limit=2)["jobs"])
     if len(found) > 1:
         raise InvalidRequest(f"Several jobs begin with {text!r}.", hint="Give more of the job_id.")
     if not found:
@@ -151,7 +152,7 @@ def _given(query: dict[str, str | None]) -> dict[str, str]:
 def _paged(client: Client, path: str, key: str, **query: str | None) -> Iterator[Json]:
     cursor: str | None = None
     while True:
-        page = client.get(path, limit=500, **_given({**query, "cursor": cursor}))
+        page = client.raw.get(path, limit=500, **_given({**query, "cursor": cursor}))
         yield from cast("list[Json]", page[key])
         cursor = cast("str | None", page["next_cursor"])
         if cursor is None:

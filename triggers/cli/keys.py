@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from clients.python.geomachine_client import MadeKey
 from core.models.access import Role
 from triggers.cli import local
-from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
 app = typer.Typer(help="API keys of partners, reviewers and admins.", no_args_is_help=True)
@@ -25,15 +25,13 @@ def listing(
     revoked: Annotated[bool, typer.Option("--revoked", help="Those that were withdrawn, too.")] = False,
 ) -> None:
     """List keys, newest first."""
-    asked: dict[str, str | bool] = {"client_id": client_id} if client_id else {}
     with local.connect(Instance()) as client:
-        found = cast("list[Json]", client.get("/api/admin/keys", **asked, revoked=revoked)["keys"])
+        found = client.keys(client_id=client_id, revoked=revoked)
     table = Table("key", "client", "name", "roles", "active", "created", "expires", "last used")
     for key in found:
-        moments = (str(key[name] or "")[:16].replace("T", " ") for name in ("created_at", "expires_at", "last_used_at"))
-        roles = ", ".join(cast("list[str]", key["roles"]))
-        state = "yes" if key["active"] else "no"
-        table.add_row(str(key["key_id"]), str(key["client_id"]), str(key["name"]), roles, state, *moments)
+        moments = (f"{m:%Y-%m-%d %H:%M}" if m else "" for m in (key.created_at, key.expires_at, key.last_used_at))
+        active = "yes" if key.active else "no"
+        table.add_row(key.key_id, key.client_id, key.name, ", ".join(key.roles), active, *moments)
     console.print(table if found else "No keys.")
 
 
@@ -45,13 +43,8 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long it works. Default: for ever.")] = None,
 ) -> None:
     """Make a key and print it."""
-    body: dict[str, object] = {"client_id": client_id, "roles": [r.value for r in role]}
-    if name:
-        body["name"] = name
-    if days:
-        body["expires_in_days"] = days
     with local.connect(Instance()) as client:
-        _print(client.post("/api/admin/keys", body))
+        _print(client.create_key(client_id, [r.value for r in role], name=name, days=days))
 
 
 @app.command()
@@ -61,18 +54,18 @@ def rotate(
 ) -> None:
     """Make a key that replaces another, and print it."""
     with local.connect(Instance()) as client:
-        _print(client.post(f"/api/admin/keys/{key_id}/rotate", {"grace_hours": grace_hours}))
+        _print(client.rotate_key(key_id, grace_hours=grace_hours))
 
 
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """Withdraw a key for good."""
     with local.connect(Instance()) as client:
-        client.delete(f"/api/admin/keys/{key_id}")
+        client.revoke_key(key_id)
     console.print(f"Key {key_id} is revoked.")
 
 
-def _print(made: Json) -> None:
+def _print(made: MadeKey) -> None:
     # The key alone on standard output, so that a script can take it.
     Console(stderr=True).print(_SHOWN_ONCE)
-    typer.echo(str(made["secret_key"]))
+    typer.echo(made.secret_key)

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 import config
+from clients.python.geomachine_client import Client
 from core.contracts.storage import ObjectStorage
 from core.errors import ConfigurationError
 from infrastructure import storage
 from triggers.cli import supervisor
-from triggers.cli.client import Client
 from triggers.cli.instance import Instance, Running
 
 _PREPARE_SECONDS = 900.0  #: the first start may have to fetch PostgreSQL
@@ -48,8 +48,8 @@ def ensure_up(instance: Instance, console: Console, *, port: int | None = None, 
             running = instance.running()
             if running is not None:
                 ends = min(ends, time.monotonic() + _START_SECONDS)
-                with Client(running.url, instance.key()) as client:
-                    if client.wait_until_ready(2):
+                with Client(running.url, instance.key(), timeout=5) as client:
+                    if client.ready():
                         return running
             elif (started is None or started.poll() is not None) and not instance.supervisor_lives():
                 break

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from clients.python.geomachine_client import ClientError
+from clients.python.geomachine_client.transport import Json
 from core.errors import GeomachineError
 from core.states import JobStatus
 from triggers.cli import (
@@ -26,7 +28,6 @@ from triggers.cli import (
     supervisor,
     uploads,
 )
-from triggers.cli.client import Json
 from triggers.cli.instance import Instance
 
 app = typer.Typer(
@@ -104,11 +105,11 @@ def status() -> None:
         console.print(f"Down. Home: {instance.home}", soft_wrap=True)
         raise typer.Exit(3)
     with local.connect(instance) as client:
-        health = client.get("/api/health")
+        health = client.health()
         console.print(f"[bold]{client.url}[/] {health['status']}")
         for name, state in cast("dict[str, Json]", health["components"]).items():
             console.print(f"  {name}: {state['status']} in {state.get('latency_ms', '-')} ms", highlight=False)
-        newest = cast("list[Json]", client.get("/api/jobs", limit=10)["jobs"])
+        newest = cast("list[Json]", client.raw.get("/api/jobs", limit=10)["jobs"])
     table = Table("job", "type", "status", "stage", "created")
     for job in newest:
         stage = f"{job['stage']}/{job['total_stages']}"
@@ -147,8 +148,8 @@ def submit(
             answer = demo.submit(
                 client, dataset, name.container, name.path, access_level=access_level, overwrite=overwrite
             )
-            labels[str(answer["request_id"])] = file.name
-            console.print(f"{file.name}: {answer['message']}, job {answer['job_id']}", highlight=False, soft_wrap=True)
+            labels[answer.request_id] = file.name
+            console.print(f"{file.name}: {answer.message}, job {answer.job_id}", highlight=False, soft_wrap=True)
         if wait:
             ended = following.follow(client, console, labels)
             failures = [demo.failure(labels[i], s) for i, s in ended.items() if s["job_status"] != "completed"]
@@ -172,7 +173,7 @@ def watch(job: jobs.JobArgument) -> None:
 def approvals(status: Annotated[str, typer.Option(help="pending, approved, rejected or revoked.")] = "pending") -> None:
     """List approval records."""
     with local.connect(Instance()) as client:
-        found = cast("list[Json]", client.get("/api/approvals", status=status)["approvals"])
+        found = cast("list[Json]", client.raw.get("/api/approvals", status=status)["approvals"])
     table = Table("approval", "collection", "item", "classification", "created")
     for record in found:
         columns = ("approval_id", "stac_collection_id", "stac_item_id", "classification", "created_at")
@@ -184,7 +185,7 @@ def approvals(status: Annotated[str, typer.Option(help="pending, approved, rejec
 def approve(approval_id: ApprovalId, notes: Annotated[str | None, typer.Option()] = None) -> None:
     """Publish what was submitted."""
     with local.connect(Instance()) as client:
-        client.post(f"/api/approvals/{approval_id}/approve", {"notes": notes} if notes else {})
+        client.approve(approval_id, notes=notes)
     console.print(f"{approval_id} is approved and published.")
 
 
@@ -192,7 +193,7 @@ def approve(approval_id: ApprovalId, notes: Annotated[str | None, typer.Option()
 def reject(approval_id: ApprovalId, reason: Annotated[str, typer.Option(help="The submitter will read it.")]) -> None:
     """Refuse what was submitted."""
     with local.connect(Instance()) as client:
-        client.post(f"/api/approvals/{approval_id}/reject", {"reason": reason})
+        client.reject(approval_id, reason)
     console.print(f"{approval_id} is rejected.")
 
 
@@ -214,6 +215,7 @@ def run() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app(prog_name="./geomachine")
-    except GeomachineError as e:
-        Console(stderr=True).print(f"[red]Error:[/] {e} [{e.code}]", soft_wrap=True, highlight=False, markup=True)
+    except (GeomachineError, ClientError) as e:
+        code = getattr(e, "code", "UNREACHABLE")
+        Console(stderr=True).print(f"[red]Error:[/] {e} [{code}]", soft_wrap=True, highlight=False, markup=True)
         raise SystemExit(1) from None

@@ -11,16 +11,16 @@ from rich.style import Style
 from rich.text import Text
 
 from services.raster.names import stem
-from triggers.cli.client import Client
+from triggers.cli import links
 
 _FOLDER = "previews"
 _COLUMNS, _ROWS = 64, 24
 _UPPER_HALF = "▀"
 
 
-def keep(client: Client, url: str, home: Path, label: str) -> Path | None:
+def keep(url: str, home: Path, label: str) -> Path | None:
     """Save the picture behind a link under `home`; None when there is none."""
-    content = client.picture(url)
+    content = links.picture(url)
     if content is None:
         return None
     path = home / _FOLDER / f"{stem(label)}.png"

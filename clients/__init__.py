@@ -1,0 +1,1 @@
+"""Clients of the HTTP API in other languages and programs."""
