@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,13 @@ class BlobName:
         return f"{self.container}/{self.path}"
 
 
+class AccessTier(StrEnum):
+    """How a blob is kept where the store has a choice of price; all of them can be read at once."""
+
+    HOT = "Hot"  #: read often
+    COOL = "Cool"  #: cheap to keep, dear to read
+
+
 @dataclass(frozen=True)
 class StoredBlob:
     """What the store knows of a blob. `size` in bytes; `etag` changes whenever the bytes do."""
@@ -84,8 +92,13 @@ class ObjectStorage(Protocol):
         """All blobs whose path starts with the prefix, in order of path; nothing for a missing container."""
         ...
 
-    def upload(self, source: Path, name: BlobName, *, content_type: str | None = None) -> StoredBlob:
-        """Store a file, replacing what was there in one step; no reader sees half of it."""
+    def upload(
+        self, source: Path, name: BlobName, *, content_type: str | None = None, access: AccessTier | None = None
+    ) -> StoredBlob:
+        """Store a file, replacing what was there in one step; no reader sees half of it.
+
+        Without `access` it is kept as the store is set up; a store without tiers ignores it.
+        """
         ...
 
     def put(self, data: bytes, name: BlobName, *, content_type: str | None = None) -> StoredBlob:

@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 from obstore.store import AzureStore
 
-from core.contracts.storage import BlobName, StoredBlob
+from core.contracts.storage import AccessTier, BlobName, StoredBlob
 from core.errors import ConfigurationError, GeomachineError, InvalidRequest, SourceNotFound
 from infrastructure.storage.accounts import Account
 from infrastructure.storage.failures import REPLACED, missing, unavailable
@@ -56,10 +56,15 @@ class AzureStorage:
             if "ContainerNotFound" not in str(e):
                 raise _failure(container, e) from e
 
-    def upload(self, source: Path, name: BlobName, *, content_type: str | None = None) -> StoredBlob:
-        """Store a file, in blocks that become the blob in one last step."""
+    def upload(
+        self, source: Path, name: BlobName, *, content_type: str | None = None, access: AccessTier | None = None
+    ) -> StoredBlob:
+        """Store a file, in blocks that become the blob in one last step; then set its access tier."""
         source.stat()
-        return self._write(source, name, content_type)
+        stored = self._write(source, name, content_type)
+        if access is not None:
+            self._account(name.container).set_tier(name, access)
+        return stored
 
     def put(self, data: bytes, name: BlobName, *, content_type: str | None = None) -> StoredBlob:
         """Store bytes."""

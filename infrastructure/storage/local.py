@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from core.contracts.storage import BlobName, StoredBlob
+from core.contracts.storage import AccessTier, BlobName, StoredBlob
 from core.errors import GeomachineError, InvalidRequest, SourceNotFound
 from infrastructure.storage.failures import REPLACED, missing, unavailable, unstorable
 from infrastructure.storage.gdal import NO_SIBLINGS
@@ -35,7 +35,7 @@ _NOT_A_NAME = (errno.ENAMETOOLONG, errno.EILSEQ)
 
 
 class LocalStorage:
-    """An object store for one machine; several processes may share it. Content types are not kept."""
+    """An object store for one machine; several processes may share it. Content types and access tiers are not kept."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
@@ -55,7 +55,9 @@ class LocalStorage:
                 with contextlib.suppress(InvalidRequest, SourceNotFound):
                     yield self.head(BlobName(container, path))
 
-    def upload(self, source: Path, name: BlobName, *, content_type: str | None = None) -> StoredBlob:
+    def upload(
+        self, source: Path, name: BlobName, *, content_type: str | None = None, access: AccessTier | None = None
+    ) -> StoredBlob:
         """Store a copy of the file."""
         with source.open("rb") as opened:
             return self._store(name, lambda partial: shutil.copyfileobj(opened, partial, 1024 * 1024))

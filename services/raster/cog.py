@@ -16,7 +16,7 @@ from core.errors import ContractViolation
 from services.raster.georeference import grid
 from services.raster.names import output_folder, stem
 from services.raster.pixels import Progress, checksums
-from services.raster.profiles import BLOCK, CogProfile
+from services.raster.profiles import BLOCK, CogProfile, access_tier
 from services.raster.views import PixelFacts, Prepared
 from services.raster.writing import write
 
@@ -67,7 +67,7 @@ def make_cog(
     verify(output, name, same, lambda percent: watch(75.0 + 0.15 * percent, "Verifying"))
     watch(90.0, "Storing")
     cog = _describe(output, prepared, profile, request, facts, started)
-    storage.upload(output, cog.blob, content_type=MEDIA_TYPE)
+    storage.upload(output, cog.blob, content_type=MEDIA_TYPE, access=access_tier(profile.tier))
     output.unlink()
     watch(100.0, "Stored")
     return cog

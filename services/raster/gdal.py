@@ -16,7 +16,7 @@ from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import ResourceError, SourceNotFound, StorageUnavailable, UnreadableSource
 
 #: In bytes: rasterio hands the number to GDAL as it is, so 128 would mean 128 bytes.
-BLOCK_CACHE = 128 << 20
+BLOCK_CACHE = 64 << 20
 
 _NETWORK = re.compile(r"HTTP (response|error) code\s*:?\s*(429|5\d\d)|timed? ?out|could not resolve|connection", re.I)
 _DISK_FULL = re.compile(r"no space left|disk full|not enough free disk", re.I)

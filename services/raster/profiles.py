@@ -8,6 +8,7 @@ from typing import assert_never
 
 from core.contracts.raster import Finding, OutputTier, RasterInspection, RasterType, Severity
 from core.contracts.raster_findings import FindingCode as Code
+from core.contracts.storage import AccessTier
 from services.raster.classify import is_classes
 
 BLOCK = 512
@@ -48,6 +49,11 @@ def profile(tier: OutputTier, source: RasterInspection, jpeg_quality: int) -> tu
         case OutputTier.ALL:
             raise ValueError("ALL stands for several tiers; ask for each")
     assert_never(tier)
+
+
+def access_tier(tier: OutputTier) -> AccessTier:
+    """Archives are kept, everything else is looked at."""
+    return AccessTier.COOL if tier is OutputTier.ARCHIVE else AccessTier.HOT
 
 
 def overview_resampling(kind: RasterType) -> str:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from config.settings import StorageSettings
-from core.contracts.storage import BlobName
+from core.contracts.storage import AccessTier, BlobName
 from core.errors import ConfigurationError, ErrorKind, SourceNotFound, StorageUnavailable
 from infrastructure.storage import from_settings
 from infrastructure.storage.accounts import IdentityAccount, KeyAccount
@@ -89,6 +89,8 @@ def test_an_identity_reads_and_writes_with_one_token_but_makes_no_container(azur
         assert store.read(NAME) == b"hello"
         assert [blob.size for blob in store.list(NAME.container)] == [5]
         assert identity.asked == 1
+        store._account(NAME.container).set_tier(NAME, AccessTier.COOL)
+        assert store.read(NAME) == b"hello"
 
 
 def test_each_zone_has_its_account_and_gdal_gets_its_token():
@@ -177,3 +179,20 @@ def test_a_connection_string_without_name_or_key_is_refused_without_showing_it(g
     with pytest.raises(ConfigurationError, match="AccountKey") as caught:
         KeyAccount.parse(given)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.azurite
+@pytest.mark.parametrize("path", ["a.tif", "folder/a b ü+%2B.tif"])
+def test_an_upload_is_kept_in_the_access_tier_asked_for(azurite, tmp_path, path):
+    from azure.storage.blob import BlobServiceClient
+
+    account = KeyAccount.parse(azurite.connection_string)
+    store, name = AzureStorage({"silver": account}), BlobName("silver-tiers", path)
+    (tmp_path / "a.tif").write_bytes(b"x" * 100)
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        for tier in (AccessTier.COOL, AccessTier.HOT):
+            stored = store.upload(tmp_path / "a.tif", name, access=tier)
+            found = service.get_blob_client(name.container, name.path).get_blob_properties()
+            assert (found.blob_tier, found.size) == (tier.value, stored.size)
+    with pytest.raises(StorageUnavailable, match="could not be made Cool: BlobNotFound"):
+        account.set_tier(BlobName("silver-tiers", "missing.tif"), AccessTier.COOL)
