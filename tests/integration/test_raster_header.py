@@ -52,7 +52,7 @@ def test_a_remote_cog_is_known_from_its_header_and_one_overview(far: tuple[Remot
     found = look(storage, path, tmp_path)
     size = path.stat().st_size
     assert size > 20_000_000
-    assert traffic.bytes < size / 10 and len(traffic.requests) <= 12, (traffic.bytes, traffic.requests)
+    assert traffic.bytes < size / 50 and len(traffic.requests) <= 8, (traffic.bytes, traffic.requests)
     whole = RasterRig(tmp_path / "local").inspect(path)
     assert found.coverage is Coverage.OVERVIEW and whole.coverage is Coverage.PIXELS
     same = ("grid", "driver", "georeference", "layout", "is_cog", "palette", "size_bytes", "raster_type")
@@ -74,7 +74,7 @@ def test_a_large_file_without_overviews_costs_a_block_and_no_more(far: tuple[Rem
 
 
 @pytest.mark.shared_data
-def test_a_scene_of_a_thousand_megapixels_is_described_for_a_few_hundred_kilobytes(
+def test_a_scene_of_1296_megapixels_is_described_for_less_than_a_hundred_kilobytes(
     far, shared_data: Path, tmp_path: Path
 ):
     storage, traffic = far
@@ -82,4 +82,4 @@ def test_a_scene_of_a_thousand_megapixels_is_described_for_a_few_hundred_kilobyt
     found = look(storage, path, tmp_path)
     assert (found.grid.width, found.grid.height, found.raster_type.value) == (36000, 36000, "categorical")
     assert found.is_cog and found.palette
-    assert traffic.bytes < 700_000 and len(traffic.requests) <= 20, (traffic.bytes, traffic.requests)
+    assert traffic.bytes < 100_000 and len(traffic.requests) <= 8, (traffic.bytes, traffic.requests)
