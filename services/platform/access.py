@@ -17,7 +17,7 @@ def data_access(result: Mapping[str, JsonValue] | None, base_url: str) -> Links:
     stac = cast("Mapping[str, str]", result["stac"])
     collection, item = stac["collection_id"], stac["item_id"]
     links: Links = {"stac": _stac(base_url, collection, item)}
-    if "files" in result:  # many items: none of them is the one to see
+    if any(many in result for many in ("files", "tiles", "items")):  # none of the items is the one to see
         del links["stac"]["item"]
     if "table_name" in result:
         links |= _vector(base_url, str(result["schema"]), str(result["table_name"]))

@@ -6,6 +6,7 @@ import hashlib
 
 import rasterio
 
+from core.contracts.catalog import missing_collection
 from core.contracts.catalog_container import (
     CatalogBlobInput,
     CatalogContainerParameters,
@@ -26,6 +27,8 @@ _LOSSY = frozenset({"jpeg", "webp", "jxl"})
 
 def list_files(params: CatalogContainerParameters, ctx: TaskContext) -> ContainerListing:
     """The files of that extension that are nobody's COG yet. Raises NotFound where there is none at all."""
+    if params.collection_must_exist and ctx.catalog.collection(params.collection_id) is None:
+        raise missing_collection(params.collection_id)
     found = [
         b.name.path for b in wanted(ctx.storage, params.container_name, params.prefix, params.extension_filter, "")
     ]

@@ -11,6 +11,7 @@ import pystac
 import stac_pydantic
 from pydantic import JsonValue, ValidationError
 
+from core.contracts.catalog import missing_collection
 from core.contracts.context import TaskContext
 from core.contracts.ingest import (
     MAX_ITEMS,
@@ -33,6 +34,8 @@ def inventory(params: IngestCollectionParameters, ctx: TaskContext) -> IngestInv
     name = BlobName(params.source_container, params.collection_json_path)
     collection = _collection(ctx.storage, name, params.collection_id)
     collection_id = str(collection["id"])
+    if params.collection_must_exist and ctx.catalog.collection(collection_id) is None:
+        raise missing_collection(collection_id)
     there = {member.item_id for member in ctx.catalog.members(collection_id)}
     good: dict[str, ItemToCopy] = {}
     aside: list[IngestOutcome] = []

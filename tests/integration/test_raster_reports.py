@@ -116,3 +116,11 @@ def test_cogs_are_catalogued_where_they_lie_and_only_once(api: Api, tmp_path: Pa
     assert api.query("SELECT count(*) FROM pgstac.items") == [(2,)]
     listed = run(api, "inventory_container_contents", container_name="silver-cogs")["resultData"]
     assert {f["path"]: f["cataloged"] for f in listed["files"]}["old/a.tif"] == "old/old-old-a"
+
+
+def test_a_collection_that_must_exist_is_looked_for_first(api: Api, tmp_path: Path) -> None:
+    put_cog(api, tmp_path, "old/a.tif")
+    given = {"container_name": "silver-cogs", "collection_id": "nowhere", "access_level": "ouo"}
+    status = run(api, "stac_catalog_container", **given, collection_must_exist=True)
+    assert status["status"] == "failed"
+    assert api.query("SELECT error_code FROM app.tasks") == [("NOT_FOUND",)]
