@@ -70,7 +70,7 @@ def test_a_large_file_without_overviews_costs_a_block_and_no_more(far: tuple[Rem
     path = write_tiff(tmp_path / "plain.tif", hills(4096), tiled=True, blockxsize=512, blockysize=512)
     found = look(storage, path, tmp_path)
     assert traffic.bytes < path.stat().st_size / 10, traffic.bytes
-    assert not found.is_cog and found.bands[0].statistics.valid_percent == 100.0
+    assert found.layout.overviews == () and found.bands[0].statistics.valid_percent == 100.0
 
 
 @pytest.mark.shared_data
