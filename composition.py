@@ -41,10 +41,12 @@ from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
+from infrastructure.postgres.evidence import PostgresEvidence
 from infrastructure.postgres.exports import PostgresExports
 from infrastructure.postgres.external_services import PostgresServices
 from infrastructure.postgres.feature_styles import FeatureStyles
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
+from infrastructure.postgres.idempotency import IdempotencyKeys
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
 from infrastructure.postgres.job_store import PostgresJobStore
@@ -96,6 +98,8 @@ class Runtime:
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
         self.policies = PostgresPolicies(self.pool)
+        self.idempotency = IdempotencyKeys(self.pool)
+        self.evidence = PostgresEvidence(self.pool)
         self.revisions = Revisions(self.pool, self.storage, settings.approvals.keep_days)
         self.decisions = Decisions(self.pool, standard_policy(settings.approvals), exports=settings.adf.configured)
         self.audit = AuditLog(self.pool)

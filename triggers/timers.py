@@ -33,7 +33,7 @@ def _janitor(runtime: Runtime) -> int:
 
 def _retention(runtime: Runtime) -> int:
     retention = runtime.settings.retention
-    return runtime.machine.retain(retention.archive_days, retention.drop_days)
+    return runtime.machine.retain(retention.archive_days, retention.drop_days) + runtime.idempotency.forget()
 
 
 def _leftovers(runtime: Runtime) -> int:

@@ -84,3 +84,21 @@ class SubmitPlan(Record):
     submitted_by: str
     created_at: Created
     expires_at: AwareDatetime
+
+
+class IdempotencyKey(Record):
+    """A key by which a client marks a call, the call's hash, and what it was answered."""
+
+    __table__: ClassVar[Table] = Table(
+        name="idempotency_keys",
+        primary_key=("client_id", "key"),
+        indexes=(Index(("created_at",)),),
+        checks=(Check("answered_whole", "(answer IS NULL) = (status_code IS NULL)"),),
+    )
+
+    client_id: Annotated[str, Field(min_length=1)]
+    key: Annotated[str, Field(min_length=1, max_length=255)]
+    request_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    status_code: int | None = None
+    answer: Json | None = None
+    created_at: Stamped = None

@@ -27,7 +27,7 @@ from core.models.events import JobEvent
 from core.models.janitor import JanitorRun
 from core.models.jobs import JobRecord, QueueEntry, StageRecord, TaskRecord
 from core.models.outbox import OutboxMessage
-from core.models.platform import ApiRequest, SubmitPlan
+from core.models.platform import ApiRequest, IdempotencyKey, SubmitPlan
 from core.models.policies import ApprovalPolicy
 from core.models.record import Record
 from core.models.services import ExternalService, ServiceCheck
@@ -45,6 +45,7 @@ RECORDS: tuple[type[Record], ...] = (
     DeadLetter,
     JanitorRun,
     ApiRequest,
+    IdempotencyKey,
     SubmitPlan,
     DatasetApproval,
     ApprovalItem,

@@ -172,6 +172,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "client_id": "ddh",
         "url": "https://example.org/hook",
     },
+    "app.idempotency_keys": {"client_id": "ddh", "key": "k", "request_hash": "ab" * 32},
     "app.approval_votes": {"approval_id": "apr-" + "ab" * 16, "reviewer": "rita"},
     "app.approval_history": {"approval_id": "apr-" + "ab" * 16, "to_status": "pending"},
     "app.approval_policies": {"scope": "dataset:d", "updated_by": "ada"},

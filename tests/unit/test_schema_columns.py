@@ -127,6 +127,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.api_keys",
         "app.artifacts",
         "app.held_effects",
+        "app.idempotency_keys",
         "app.webhook_deliveries",
         "app.cog_metadata",
         "app.raster_render_configs",

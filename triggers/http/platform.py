@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, assert_never
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from composition import Runtime
 from core.contracts.platform import AddToCollection, Operation, SubmitRequest
+from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest
 from core.contracts.unpublish import DeleteRequest
+from core.errors import GeomachineError
+from core.machine.identity import canonical_json
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from services.platform.submit import Accepted
@@ -20,6 +25,15 @@ from triggers.http.scope import Partner, standing, visible_request
 from triggers.http.unpublish import UnpublishAnswer, begin
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Made by the caller: a call repeated with it within a week gets the first answer.",
+    ),
+]
 
 
 class SubmitAnswer(BaseModel):
@@ -69,12 +83,35 @@ def submit(
     caller: Partner,
     response: Response,
     dry_run: bool = False,
+    idempotency_key: IdempotencyKey = None,
 ) -> SubmitAnswer | plans.PlanAnswer | UnpublishAnswer:
     """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request.
 
     `operation` UPDATE replaces what the same ids made before, DELETE takes it back as `/api/platform/unpublish` does.
     With `dry_run` nothing is processed: 200 and the plan. `{"plan_id": ...}` submits exactly what a plan says.
     """
+    if idempotency_key is None or dry_run:
+        return _carry_out(request, runtime, base, caller, response, dry_run=dry_run)
+    digest = hashlib.sha256(canonical_json(request.model_dump(mode="json")).encode()).hexdigest()
+    known = runtime.idempotency.begin(caller.client_id, idempotency_key, digest)
+    if known is not None:
+        response.status_code = known.status
+        response.headers["Idempotency-Replayed"] = "true"
+        model = UnpublishAnswer if isinstance(request, DeleteRequest) else SubmitAnswer
+        return model.model_validate(known.answer)
+    try:
+        answer = _carry_out(request, runtime, base, caller, response, dry_run=False)
+    except GeomachineError:
+        runtime.idempotency.abandon(caller.client_id, idempotency_key)
+        raise
+    kept = answer.model_dump(mode="json")
+    runtime.idempotency.finish(caller.client_id, idempotency_key, response.status_code or 202, kept)
+    return answer
+
+
+def _carry_out(
+    request: Submission, runtime: Runtime, base: str, caller: Principal, response: Response, *, dry_run: bool
+) -> SubmitAnswer | plans.PlanAnswer | UnpublishAnswer:
     match request:
         case PlanReference():
             return _answer(runtime.planner.submit(request.plan_id, caller), base, response)

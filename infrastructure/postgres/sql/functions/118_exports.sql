@@ -8,8 +8,8 @@ BEGIN
         RAISE EXCEPTION 'app.outbox: % is not public and approved, so it does not leave', NEW.payload ->> 'approval_id'
             USING ERRCODE = 'check_violation', TABLE = 'outbox', CONSTRAINT = 'only_public_is_exported';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
-CREATE OR REPLACE TRIGGER only_public_is_exported BEFORE INSERT ON app.outbox
+CREATE OR REPLACE TRIGGER only_public_is_exported AFTER INSERT ON app.outbox
     FOR EACH ROW WHEN (NEW.topic = 'adf') EXECUTE FUNCTION app.refuse_export();

@@ -1,0 +1,84 @@
+"""Evidence for a reviewer, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from core.contracts.evidence import ItemUnderReview
+from core.contracts.storage import BlobName, ObjectStorage
+from services.approvals.checks import Check, cog_check, source_check, stac_check
+from services.approvals.differences import differences
+from services.platform.access import Links, item_links
+
+Json = dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of an item. `differences` is None where nothing is published that it would replace."""
+
+    under_review: ItemUnderReview
+    metadata: Json
+    findings: Sequence[Json]
+    checks: Sequence[Check]
+    links: Links
+    assets: Mapping[str, str] = field(default_factory=dict)
+    differences: Json | None = None
+
+
+def evidence(storage: ObjectStorage, found: ItemUnderReview, base_url: str) -> Evidence:
+    """Gather it. Reads the headers of the item's COG."""
+    new = found.new
+    checks = [stac_check(new.item), source_check(storage, found.artifact)]
+    if new.cog is not None:
+        checks.append(cog_check(storage, BlobName(new.cog.container, new.cog.blob_path)))
+    return Evidence(
+        under_review=found,
+        metadata=_metadata(found),
+        findings=[
+            *((new.cog.findings if new.cog else None) or []),
+            *((new.tracking.findings if new.tracking else None) or []),
+        ],
+        checks=checks,
+        links=item_links(new.item, base_url) if new.item is not None and not found.draft else {},
+        assets=_assets(storage, new.item, base_url),
+        differences=differences(new, found.published) if found.published is not None else None,
+    )
+
+
+def _metadata(found: ItemUnderReview) -> Json:
+    item, new = found.new.item or {}, found.new
+    metadata: Json = {"bbox": item.get("bbox"), "properties": item.get("properties")}
+    if new.cog is not None:
+        names = {
+            "width",
+            "height",
+            "band_count",
+            "dtype",
+            "crs",
+            "nodata",
+            "resolution",
+            "raster_type",
+            "size_bytes",
+            "checksum",
+        }
+        metadata["raster"] = new.cog.model_dump(mode="json", include=names | {"statistics"})
+    if new.table is not None:
+        names = {"table_name", "feature_count", "geometry_type", "geometry_types", "srid", "column_definitions"}
+        metadata["table"] = new.table.model_dump(mode="json", include=names)
+    return metadata
+
+
+def _assets(storage: ObjectStorage, item: Mapping[str, JsonValue] | None, base_url: str) -> dict[str, str]:
+    """Where each file of the item can be fetched by those who may see drafts."""
+    assets = item.get("assets") if item is not None else None
+    found: dict[str, str] = {}
+    for key, asset in assets.items() if isinstance(assets, dict) else ():
+        href = asset.get("href") if isinstance(asset, dict) else None
+        name = storage.parse_href(href) if isinstance(href, str) else None
+        if name is not None and name.zone != "bronze":
+            found[key] = f"{base_url}/api/assets/{name}"
+    return found
