@@ -93,12 +93,16 @@ def publish(task: CreateVectorStac, ctx: TaskContext) -> VectorPublished:
 
 
 def _retire_others(task: CreateVectorStac, made: set[str], ctx: TaskContext) -> None:
-    """Tables that the file had before and has no longer leave with the swap of the others."""
+    """Tables that the file had before and has no longer leave with the swap of the others.
+
+    Where the public sees one of them, but none that is replaced, it stays: nobody is asked before this job ends.
+    """
+    schema = task.parameters.schema_name
+    reviewed = any(ctx.tables.held(schema, name).published for name in made)
     for name in ctx.tables.asked_for(task.parameters.table_name):
-        if name not in made:
+        if name not in made and (reviewed or not ctx.tables.held(schema, name).published):
             reason = f"{task.parameters.source} no longer has features for it."
-            by = f"{ctx.job_type} {ctx.job_id[:8]}"
-            ctx.commit_with(RemoveFeatureTable(task.parameters.schema_name, name, by, reason, force=True))
+            ctx.commit_with(RemoveFeatureTable(schema, name, f"{ctx.job_type} {ctx.job_id[:8]}", reason, force=True))
 
 
 def _name(table: _Loaded) -> str:

@@ -82,15 +82,35 @@ def test_a_file_that_does_not_fit_fails_its_job_and_can_be_sent_again_mended(api
     assert api.query("SELECT a FROM geo.wells_r_v1 ORDER BY id") == [(1,), (2,)]
 
 
-def test_rows_that_join_an_approved_table_are_public_at_once(api, submit, tmp_path):
+def test_rows_that_join_an_approved_table_wait_for_a_decision_of_their_own(api, submit, tmp_path):
     first = completed(api, submit(geojson(tmp_path, (point(), {"a": 1}), name="one.geojson")))
-    assert api.of("rex").post(f"/api/approvals/{first['approval']['approval_id']}/approve").status_code == 200
-    completed(api, submit(geojson(tmp_path, (point(), {"a": 2}), name="two.geojson"), write_mode="append"))
+    approve(api, first)
+    second = completed(api, submit(geojson(tmp_path, (point(), {"a": 2}), name="two.geojson"), write_mode="append"))
+    assert api.query("SELECT a FROM geo.wells_r_v1") == [(1,)]
+    approve(api, second)
+    assert api.query("SELECT a FROM geo.wells_r_v1 ORDER BY id") == [(1,), (2,)]
     assert api.query("SELECT published, feature_count FROM geo.table_catalog") == [(True, 2)]
     assert api.query(
         "SELECT p -> 'app:published', p -> 'postgis:row_count'"
         " FROM (SELECT content -> 'properties' AS p FROM pgstac.items) i"
     ) == [(True, 2)]
+
+
+def approve(api: Api, status: dict) -> None:
+    answer = api.of("rex").post(f"/api/approvals/{status['approval']['approval_id']}/approve")
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_table_that_the_public_sees_is_not_removed_by_a_file_that_makes_another(api, submit, tmp_path):
+    split = {"geometry_params": {"mixed": "split"}}
+    first = completed(api, submit(geojson(tmp_path, (point(5, 5), {"a": 1}), (LINE, {"a": 2})), **split))
+    approve(api, first)
+    completed(api, submit(geojson(tmp_path, (point(5, 5), {"a": 3})), overwrite=True, **split))
+    assert api.query("SELECT table_name, published FROM geo.table_catalog ORDER BY 1") == [
+        ("wells_r_v1", False),
+        ("wells_r_v1_lines", True),
+        ("wells_r_v1_points", True),
+    ]
 
 
 def test_unlike_geometries_become_tables_that_one_decision_publishes(api, submit, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from triggers.web.edge import view_of
 _SQL = Queries("serving")
 _SCHEMA = "geo"
 _NO_FUNCTION = ["none.none"]
+_TILE = re.compile(r"/tiles/[^/]+/\d+/\d+/\d+$")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class FeatureTables:
             raise HTTPException(404, f"Collection {name} does not exist.")
         for text in request.query_params.getlist("filter"):
             refuse_foreign(text, [column.name for column in found[0].table_columns])
+        view = rows[0]["tile_view"]
+        if view is not None and _TILE.search(request.url.path):
+            # The same columns, and geometries in pieces of which a tile reads those that lie in it.
+            return found[0].model_copy(update={"table": view})
         return found[0]
 
     async def all(self, request: Request) -> list[PgCollection]:

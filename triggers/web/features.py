@@ -12,7 +12,12 @@ from starlette_cramjam.middleware import CompressionMiddleware
 from tipg.collections import Collection, CollectionList, PgCollection
 from tipg.database import connection_factory
 from tipg.dependencies import CollectionsParams, bbox_query, datetime_query
-from tipg.errors import DEFAULT_STATUS_CODES
+from tipg.errors import (
+    DEFAULT_STATUS_CODES,
+    MissingDatetimeColumn,
+    MissingGeometryColumn,
+    NotFound,
+)
 from tipg.factory import Endpoints
 
 from triggers.web.edge import Edge
@@ -20,6 +25,13 @@ from triggers.web.feature_tables import FeatureTables
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.problems import install
+
+#: What the library raises for a question that does not fit the table, whatever status it would give it.
+_ASKED_WRONGLY = (
+    *(kind for kind, status in DEFAULT_STATUS_CODES.items() if status < 500),
+    MissingDatetimeColumn,
+    MissingGeometryColumn,
+)
 
 
 def mount(settings: MountSettings) -> Mount:
@@ -55,7 +67,7 @@ def mount(settings: MountSettings) -> Mount:
     )
     app.include_router(endpoints.router)
     app.add_middleware(CompressionMiddleware, compression_level=6)
-    install(app, {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if status < 500})
+    install(app, {kind: 404 if kind is NotFound else 400 for kind in _ASKED_WRONGLY})
 
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "pool", settings, "geomachine-features", init=_register_functions)

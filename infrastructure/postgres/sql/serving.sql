@@ -33,7 +33,7 @@ ORDER BY c.id
 -- name: feature_table
 -- One catalogued table that the caller may see, with the marks by which a cached description is recognised as stale. Whose it
 -- is and whom it is for says its STAC item.
-SELECT t.table_name, t.title, t.description, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
+SELECT t.table_name, t.title, t.description, t.tile_view, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
 FROM geo.table_catalog AS t
 JOIN pg_catalog.pg_class AS c
   ON c.relname = t.table_name AND c.relnamespace = 'geo'::regnamespace
@@ -45,7 +45,7 @@ WHERE t.schema_name = 'geo' AND t.table_name = $1::text
 
 -- name: feature_tables
 -- All catalogued tables that the caller may see, as feature_table has them.
-SELECT t.table_name, t.title, t.description, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
+SELECT t.table_name, t.title, t.description, t.tile_view, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
 FROM geo.table_catalog AS t
 JOIN pg_catalog.pg_class AS c
   ON c.relname = t.table_name AND c.relnamespace = 'geo'::regnamespace
