@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from services.raster.onepass.eligibility import refusals
 from services.raster.onepass.layout import StoredLevel, assemble
 from services.raster.onepass.pyramid import WHOLE, kept_whole
 from tests.support.cogs import assert_same, both, profile
-from tests.support.raster import write_tiff
+from tests.support.raster import UTM, write_tiff
 
 RNG = np.random.default_rng(23)
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
@@ -176,3 +178,26 @@ def test_a_file_beyond_four_gigabytes_is_a_bigtiff(tmp_path):
     assert second - first == level.sizes[0] + 8
     assert (tmp_path / "big.tif").stat().st_size == second + level.sizes[1] + 4
     (tmp_path / "big.tif").unlink()
+
+
+_MEASURED = """
+import sys
+from pathlib import Path
+import rasterio
+from services.raster.memory import peak_mb
+from services.raster.onepass.writer import write_cog
+from tests.support.cogs import Rows, profile
+with rasterio.Env(GDAL_CACHEMAX=64 << 20), rasterio.open(sys.argv[1]) as dataset:
+    write_cog(dataset, profile(), Path(sys.argv[2]), Rows(dataset))
+print(peak_mb())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_stays_bounded_for_a_raster_as_wide_as_one_of_a_thousand_million_pixels(tmp_path):
+    kind = {"driver": "GTiff", "count": 1, "dtype": "float32", "crs": "EPSG:32735", "transform": UTM}
+    with rasterio.open(tmp_path / "a.tif", "w", width=31_622, height=2048, sparse_ok=True, **kind):
+        pass
+    command = [sys.executable, "-c", _MEASURED, str(tmp_path / "a.tif"), str(tmp_path / "cog.tif")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 400

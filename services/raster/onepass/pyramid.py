@@ -104,6 +104,12 @@ class Level:
             rows = full[:, top : top + _ROWS]
             smaller.push(self._sampler.reduce(rows, smaller._width, rows.shape[1] // 2))
 
+    def settle(self) -> None:
+        """Let go of rows that only wait to be compressed, at all levels."""
+        self._sink.settle()
+        if self._smaller is not None:
+            self._smaller.settle()
+
     def close(self) -> list[StoredLevel]:
         """What the sinks made, this level first."""
         return [self._sink.close(), *(self._smaller.close() if self._smaller else [])]

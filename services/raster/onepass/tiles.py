@@ -32,6 +32,10 @@ class TileSink(Protocol):
         """The next rows: 512 of them, fewer only at the bottom. The array must not change afterwards."""
         ...
 
+    def settle(self) -> None:
+        """Let go of all rows that were put."""
+        ...
+
     def close(self) -> StoredLevel:
         """All rows have come."""
         ...
@@ -48,7 +52,7 @@ class DeflateTiles:
 
     def put(self, rows: Pixels) -> None:
         """Hand the tiles to the pool, once those of the rows before are done: two rows of tiles are held at most."""
-        self._drain()
+        self.settle()
         for column in range(0, rows.shape[2], BLOCK):
             self._waiting.append(self._pool.submit(self._compress, rows[:, :, column : column + BLOCK]))
 
@@ -58,7 +62,8 @@ class DeflateTiles:
             part = np.pad(part, ((0, 0), (0, below), (0, right)), mode="edge")
         return self._encode(np.moveaxis(part, 0, -1))
 
-    def _drain(self) -> None:
+    def settle(self) -> None:
+        """Wait for the pool and keep what it made."""
         while self._waiting:
             tile = self._waiting.popleft().result()
             self._file.write(frame(tile))
@@ -66,7 +71,7 @@ class DeflateTiles:
 
     def close(self) -> StoredLevel:
         """Wait for the last tiles."""
-        self._drain()
+        self.settle()
         self._file.close()
         return StoredLevel(*self._size, Path(self._file.name), (), self._sizes, framed=True, own={})
 
@@ -82,6 +87,9 @@ class GdalTiles:
         """Write a row of tiles."""
         self._out.write(rows, window=Window(0, self._row, rows.shape[2], rows.shape[1]))
         self._row += rows.shape[1]
+
+    def settle(self) -> None:
+        """GDAL has copied them."""
 
     def close(self) -> StoredLevel:
         """Find the tiles in the file that GDAL wrote."""

@@ -47,6 +47,8 @@ def write_cog(dataset: DatasetReader, profile: CogProfile, output: Path, source:
         top = pyramid(dataset.width, dataset.height, dataset.count, _sampler(dataset, profile), sink)
         for row in range(0, dataset.height, BLOCK):
             top.push(source.rows(row, min(BLOCK, dataset.height - row)))
+            # Reading ahead would save little time and hold one more row of tiles.
+            top.settle()
         levels = top.close()
         fields = template(dataset, options, source.statistics(), folder)
         if len(levels) > 1:
