@@ -82,11 +82,11 @@ class Api:
     def __init__(self, runtime: ProbedRuntime, db: str) -> None:
         self.runtime = runtime
         self.db = db
-        self._app = create_app(lambda: runtime)
+        self.app = create_app(lambda: runtime)
 
     def of(self, caller: str) -> TestClient:
         """A client with this caller's key."""
-        return TestClient(self._app, headers={"X-API-Key": caller})
+        return TestClient(self.app, headers={"X-API-Key": caller})
 
     def get(self, path: str, caller: str = "ada", **query: object) -> dict:
         """The answer to a GET, which must succeed."""

@@ -21,7 +21,7 @@ from triggers.http.paging import PLAIN
 
 router = APIRouter(prefix="/api/raster/{cog_id}/renders", tags=["renders"])
 CogId = Annotated[str, Path(max_length=255, pattern=PLAIN, description="`collection:item`.")]
-RenderId = Annotated[str, Path(max_length=63, pattern=PLAIN)]
+RenderId = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
 _AUTOMATIC = "default"
 
 
