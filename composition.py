@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import JsonValue
@@ -29,7 +30,6 @@ from core.models.policies import ApprovalPolicy
 from infrastructure import data_factory, storage
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
-from infrastructure.data_factory import AzureDataFactory
 from infrastructure.external_alerts import ServiceAlerts
 from infrastructure.outbound import GuardedClient, from_settings
 from infrastructure.pgstac.renders import RenderConfigs
@@ -69,6 +69,9 @@ from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
 from services.webhooks.delivery import Webhooks
 from triggers.http.gate import Gate
+
+if TYPE_CHECKING:
+    from infrastructure.data_factory.client import AzureDataFactory
 
 
 class Runtime:

@@ -16,7 +16,7 @@ from core.contracts.exports import PipelineRun, RunStatus
 from core.errors import ConfigurationError, NotFound, RemoteUnavailable
 
 _VERSION = "2018-06-01"
-_SCOPE = "https://management.azure.com/.default"
+SCOPE = "https://management.azure.com/.default"
 _PAGES = 20
 Json = dict[str, JsonValue]
 
@@ -114,20 +114,3 @@ def _reason(answer: httpx.Response) -> str:
         return f"{error['code']}: {error['message']}"[:500]
     except (ValueError, KeyError, TypeError):
         return "no reason given"
-
-
-def from_settings(settings: AdfSettings, identity: str | None) -> AzureDataFactory | None:
-    """The factory that exports go through; None where none is named."""
-    if not settings.configured:
-        return None
-    made: list[Callable[[], str]] = []
-
-    def token() -> str:
-        if not made:
-            from azure.identity import DefaultAzureCredential  # 0.3 s, and only where something is exported
-
-            credential = DefaultAzureCredential(managed_identity_client_id=identity)
-            made.append(lambda: credential.get_token(_SCOPE).token)
-        return made[0]()
-
-    return AzureDataFactory(settings, token)

@@ -23,7 +23,7 @@ from core.machine.store import Claimed, Finished
 from core.models.access import Role
 from core.models.events import JobEvent
 from infrastructure.auth.keys import KeyRing
-from infrastructure.data_factory import AzureDataFactory
+from infrastructure.data_factory.client import AzureDataFactory
 from infrastructure.postgres.job_store import PostgresJobStore
 from jobs.registry import JOBS
 from services.registry import HANDLERS

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, JsonValue
 
 from core.errors import GeomachineError, NotFound
-from infrastructure.data_factory import AzureDataFactory
 from triggers.http.access import TheRuntime
 from triggers.http.scope import Admin
+
+if TYPE_CHECKING:
+    from infrastructure.data_factory.client import AzureDataFactory
 
 router = APIRouter(prefix="/api/admin/adf", tags=["exports"])
 RunId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,100}$")]
