@@ -71,6 +71,7 @@ from services.webhooks.delivery import Webhooks
 from triggers.http.gate import Gate
 
 if TYPE_CHECKING:
+    from infrastructure.administration.external_databases import ExternalDatabases
     from infrastructure.data_factory.client import AzureDataFactory
 
 
@@ -163,6 +164,13 @@ class Runtime:
 
     def _alert(self, payload: Mapping[str, JsonValue]) -> None:
         ServiceAlerts(self.outbound, self.settings.external_services.alert_url, self.log)(payload)
+
+    @cached_property
+    def external_databases(self) -> ExternalDatabases:
+        """Databases of others; what compares schemas is loaded by the first who asks."""
+        from infrastructure.administration.external_databases import ExternalDatabases
+
+        return ExternalDatabases(self.settings.external_databases)
 
     def desk(self, queues: Sequence[str]) -> Desk:
         """Where messages of these queues become claims."""

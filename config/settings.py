@@ -316,6 +316,22 @@ class ExternalServiceSettings(BaseSettings):
     alert_url: str | None = Field(None, alias="SERVICE_ALERT_URL", pattern="^https?://")
 
 
+class ExternalDatabaseSettings(BaseSettings):
+    """Which databases of others may be prepared. Without a user, the managed identity of the request logs in."""
+
+    model_config = _BASE
+
+    allowed_hosts: str = Field("", alias="EXTERNAL_DB_ALLOWED_HOSTS")
+    port: int = Field(5432, alias="EXTERNAL_DB_PORT", ge=1, le=65535)
+    user: str | None = Field(None, alias="EXTERNAL_DB_USER")
+    password: SecretStr | None = Field(None, alias="EXTERNAL_DB_PASSWORD")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names, or `*.` and the end of them, in lower case."""
+        return tuple(self.allowed_hosts.lower().replace(",", " ").split())
+
+
 class ServerSettings(BaseSettings):
     """The HTTP side: address, public URL, the operator's key, and limits."""
 
@@ -367,6 +383,7 @@ class Settings:
     webhooks: WebhookSettings
     adf: AdfSettings
     external_services: ExternalServiceSettings
+    external_databases: ExternalDatabaseSettings
     client: ClientSettings
 
     def __post_init__(self) -> None:
@@ -407,6 +424,7 @@ def load() -> Settings:
             webhooks=WebhookSettings(),
             adf=AdfSettings(),
             external_services=ExternalServiceSettings(),
+            external_databases=ExternalDatabaseSettings(),
             client=ClientSettings(),
         )
     except ValidationError as e:

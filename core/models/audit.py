@@ -39,6 +39,7 @@ class AuditAction(StrEnum):
     SERVICE_REGISTER = "service.register"  #: an external service was registered
     SERVICE_UPDATE = "service.update"  #: what is said about it was changed
     SERVICE_DELETE = "service.delete"  #: it was forgotten
+    EXTERNAL_INITIALIZE = "external.initialize"  #: a database of somebody else was prepared
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

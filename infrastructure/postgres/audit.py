@@ -63,6 +63,13 @@ class AuditLog:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    def write(
+        self, by: Principal, action: AuditAction, object_id: str, details: Mapping[str, JsonValue] | None = None
+    ) -> None:
+        """Write down a deed that was not done in this database."""
+        with connection(self._pool) as conn:
+            record(conn, by, action, object_id, details)
+
     def entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
         """Deeds, newest first."""
         given = {name: value for name, value in vars(wanted).items() if value is not None}

@@ -56,6 +56,7 @@ def stocked(api: Api) -> tuple[Api, dict[str, str]]:
         "render_id": "heights",
         "collection_id": "rivers",
         "style_id": "blue",
+        "service_id": "0" * 32,
     }
 
 
@@ -65,7 +66,9 @@ def test_an_example_is_understood(stocked: tuple[Api, dict[str, str]], operation
     method, path = operation.split()
     url = re.sub(r"\{(\w+)\}", lambda m: names[m[1]], path)
     answer = api.of("ada").request(method, url, content=json.dumps(examples()[operation]), headers=JSON)
-    assert answer.is_success or answer.status_code in MAY_BE_MISSING, answer.text
+    # Which servers may be prepared is a setting, so the one of the example is not allowed.
+    refused = answer.status_code == 403 and "EXTERNAL_DB_ALLOWED_HOSTS" in answer.text
+    assert answer.is_success or refused or answer.status_code in MAY_BE_MISSING, answer.text
 
 
 JSON = {"content-type": "application/json"}

@@ -77,6 +77,8 @@ TABLE = {
     "POST /api/jobs/services/{service_id}/check": PARTNER,
     "POST /api/jobs/services/{service_id}/enable": PARTNER,
     "POST /api/jobs/services/{service_id}/disable": PARTNER,
+    "GET /api/admin/external/prereqs": ADMIN,
+    "POST /api/admin/external/initialize": ADMIN,
     "GET /api/admin/keys": ADMIN,
     "POST /api/admin/keys": ADMIN,
     "POST /api/admin/keys/{key_id}/rotate": ADMIN,

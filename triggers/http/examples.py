@@ -48,6 +48,12 @@ EXAMPLES: Mapping[str, object] = {
     },
     "PUT /api/jobs/services/{service_id}": {"name": "Watersheds", "check_interval_minutes": 30},
     "PATCH /api/jobs/services/{service_id}": {"maintenance": True},
+    "POST /api/admin/external/initialize": {
+        "target_host": "external-db.postgres.database.azure.com",
+        "target_database": "geodb",
+        "admin_umi_client_id": "00000000-0000-0000-0000-000000000000",
+        "dry_run": True,
+    },
     "POST /api/admin/keys": {"client_id": "acme", "roles": ["partner"], "expires_in_days": 365},
     "POST /api/admin/keys/{key_id}/rotate": {"grace_hours": 24},
     "POST /api/raster/{cog_id}/renders": {"render_id": "heights", **_RENDER},

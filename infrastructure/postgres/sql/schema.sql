@@ -124,3 +124,7 @@ ALTER TABLE {table} SET ({parameter} = {value});
 -- name: plain_names
 -- Names outside pg_catalog and public are printed with their schema; bodies of functions are not looked into.
 SELECT set_config('search_path', 'public', true), set_config('check_function_bodies', 'off', true);
+
+-- name: schema_exists
+-- A row where the schema exists.
+SELECT 1 FROM pg_namespace WHERE nspname = %(schema)s;

@@ -1,0 +1,1 @@
+"""What operators do to databases: looking into ours, preparing those of others."""

@@ -1,0 +1,172 @@
+"""Preparing a database of somebody else: a second one in the tests' cluster, administered by a role of its own."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from config import ExternalDatabaseSettings
+from infrastructure.postgres.schema import pgstac
+from tests.support.api import Api
+
+CLIENT = "00000000-0000-0000-0000-000000000000"
+ROLES = ("pgstac_admin", "pgstac_ingest", "pgstac_read")
+
+
+class Outside:
+    """An empty database, and the role that shall administer it."""
+
+    def __init__(self, conninfo: str) -> None:
+        self.conninfo = conninfo
+        parts = conninfo_to_dict(conninfo)
+        self.host, self.port, self.database = str(parts["host"]), int(parts["port"] or 5432), str(parts["dbname"])
+        self.user, self.password = f"umi_{secrets.token_hex(4)}", secrets.token_hex(8)
+
+    def run(self, statement: str) -> list[tuple]:
+        """As its owner; `{user}` and `{database}` are names."""
+        text = sql.SQL(statement).format(user=sql.Identifier(self.user), database=sql.Identifier(self.database))
+        with psycopg.connect(self.conninfo, autocommit=True) as conn:
+            cursor = conn.execute(text)
+            return cursor.fetchall() if cursor.description else []
+
+    def make_ready(self) -> None:
+        """Do the six things."""
+        self.run("GRANT CREATE ON DATABASE {database} TO {user}")
+        self.run("GRANT CREATE ON SCHEMA public TO {user}")
+        for extension in ("postgis", "btree_gist", "unaccent"):
+            self.run(f"CREATE EXTENSION IF NOT EXISTS {extension}")
+        for role in ROLES:
+            self.run(f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+            self.run(f"GRANT {role} TO {{user}} WITH ADMIN OPTION")
+
+
+@pytest.fixture
+def outside(empty_db: str) -> Iterator[Outside]:
+    found = Outside(empty_db)
+    found.run(f"CREATE ROLE {{user}} LOGIN CREATEROLE PASSWORD '{found.password}'")
+    yield found
+    found.run("DROP OWNED BY {user} CASCADE")
+    found.run("DROP ROLE {user}")
+
+
+@pytest.fixture
+def api(api: Api, outside: Outside) -> Api:
+    """The API, which may prepare that database."""
+    settings = ExternalDatabaseSettings(
+        EXTERNAL_DB_ALLOWED_HOSTS=outside.host,
+        EXTERNAL_DB_PORT=outside.port,
+        EXTERNAL_DB_USER=outside.user,
+        EXTERNAL_DB_PASSWORD=outside.password,
+    )
+    api.runtime.settings = replace(api.runtime.settings, external_databases=settings)
+    return api
+
+
+def target(outside: Outside, **changes: object) -> dict:
+    body = {"target_host": outside.host, "target_database": outside.database, "admin_umi_client_id": CLIENT}
+    return {**body, **changes}
+
+
+def standing(api: Api, outside: Outside, **changes: object) -> dict[str, bool | None]:
+    found = api.get("/api/admin/external/prereqs", **target(outside, **changes))
+    assert found["ready"] is all(each["met"] for each in found["prerequisites"])
+    assert [each["number"] for each in found["prerequisites"]] == [1, 2, 3, 4, 5, 6]
+    return {each["name"]: each["met"] for each in found["prerequisites"]}
+
+
+def initialize(api: Api, outside: Outside, **changes: object) -> tuple[int, dict]:
+    answer = api.of("ada").post("/api/admin/external/initialize", json=target(outside, **changes))
+    return answer.status_code, answer.json()
+
+
+def test_each_prerequisite_is_told_apart_and_its_sentence_mends_it(api: Api, outside: Outside) -> None:
+    assert standing(api, outside) == {
+        "server": True,
+        "identity": True,
+        "create": False,
+        "postgis": False,
+        "roles": standing(api, outside)["roles"],  # roles belong to the cluster, which other tests share
+        "admin_option": False,
+    }
+    found = api.get("/api/admin/external/prereqs", **target(outside))["prerequisites"]
+    for each in found:
+        if each["met"] is False and "GRANT" in each["fix"]:
+            outside.make_ready() if each["name"] == "admin_option" else None
+            with psycopg.connect(outside.conninfo, autocommit=True) as conn:
+                conn.execute(each["fix"].partition(": ")[2])
+    outside.make_ready()
+    assert set(standing(api, outside).values()) == {True}
+
+
+def test_a_server_that_is_away_and_a_login_that_is_refused_are_told_apart(api: Api, outside: Outside) -> None:
+    assert standing(api, outside, target_database="nowhere")["server"] is False
+    outside.run("ALTER ROLE {user} NOLOGIN")
+    refused = standing(api, outside)
+    assert (refused["server"], refused["identity"], refused["create"]) == (True, False, None)
+
+
+def test_without_a_target_the_six_are_explained(api: Api) -> None:
+    found = api.get("/api/admin/external/prereqs")
+    assert (found["ready"], len(found["prerequisites"])) == (False, 6)
+    assert all(each["met"] is None and each["fix"] for each in found["prerequisites"])
+
+
+def test_nothing_is_done_while_a_prerequisite_is_not_met(api: Api, outside: Outside) -> None:
+    code, body = initialize(api, outside)
+    assert (code, body["code"]) == (409, "CONFLICT")
+    assert "GRANT CREATE ON DATABASE" in body["hint"]
+    assert outside.run("SELECT nspname FROM pg_namespace WHERE nspname IN ('geo', 'pgstac')") == []
+
+
+def test_a_database_is_prepared_once_and_a_second_time_changes_nothing(api: Api, outside: Outside) -> None:
+    outside.make_ready()
+    code, planned = initialize(api, outside, dry_run=True)
+    assert (code, planned["result"]["ready"]) == (200, True)
+    assert outside.run("SELECT nspname FROM pg_namespace WHERE nspname IN ('geo', 'pgstac')") == []
+    code, done = initialize(api, outside)
+    assert code == 200, done
+    assert done["result"]["steps"] == planned["result"]["steps"] != []
+    ours = "SELECT schemaname::text, count(*) FROM pg_tables WHERE schemaname IN ('app', 'geo') GROUP BY 1"
+    assert outside.run(ours) == [("geo", 2)]
+    assert outside.run("SELECT pgstac.get_version()") == [(pgstac.wanted(),)]
+    columns = """SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+        WHERE attrelid = 'geo.table_catalog'::regclass AND attnum > 0 AND NOT attisdropped"""
+    assert sorted(outside.run(columns)) == sorted(api.query(columns))
+    code, again = initialize(api, outside)
+    assert (code, again["result"]["steps"]) == (200, [])
+    outside.run("ALTER TABLE geo.table_catalog DROP COLUMN license")
+    assert initialize(api, outside)[1]["result"]["steps"] == ["column geo.table_catalog.license: missing"]
+    deeds = api.query("SELECT object_id FROM app.audit_log WHERE action = 'external.initialize'")
+    assert deeds == [(f"{outside.host}/{outside.database}",)] * 3
+
+
+def test_other_hosts_and_names_that_libpq_would_read_more_out_of_are_refused(api: Api, outside: Outside) -> None:
+    code, body = initialize(api, outside, target_host="elsewhere.example")
+    assert (code, body["code"]) == (403, "FORBIDDEN")
+    for change in (
+        {"target_database": "x host=evil.example"},
+        {"target_database": "postgresql://evil.example/x"},
+        {"target_host": "a,evil.example"},
+        {"target_host": "/var/run/postgresql"},
+        {"admin_umi_client_id": "x"},
+    ):
+        assert initialize(api, outside, **change)[0] == 400, change
+
+
+def test_the_password_is_nowhere(api: Api, outside: Outside, capfd: pytest.CaptureFixture[str]) -> None:
+    outside.run("ALTER ROLE {user} NOLOGIN")
+    said = [initialize(api, outside), initialize(api, outside, dry_run=True), standing(api, outside)]
+    outside.run("ALTER ROLE {user} LOGIN")
+    said.append(initialize(api, outside))
+    audit = api.query("SELECT to_jsonb(a)::text FROM app.audit_log a")
+    captured = capfd.readouterr()
+    everything = json.dumps([said, audit], default=str) + captured.out + captured.err
+    assert outside.password not in everything
+    assert outside.password not in repr(api.runtime.settings)
