@@ -156,12 +156,12 @@ class GeometryOptions(Contract):
 
     simplify: Simplify | None = None
     quantize: Quantize | None = None
-    mixed: MixedTypes = MixedTypes.GEOMETRY
+    mixed: MixedTypes = MixedTypes.SPLIT
     keep_z: bool = True
     keep_m: bool = False
     orient_rings: bool = False  #: exterior rings counter-clockwise, holes clockwise, as RFC 7946 wants
     split_antimeridian: bool = False  #: cut what crosses longitude 180 into parts on either side
-    drop_duplicates: bool = False  #: of features alike in geometry and every attribute, keep the first of each batch
+    drop_duplicates: bool = False  #: of features alike in geometry and every attribute, keep the first
 
 
 class IndexOptions(Contract):

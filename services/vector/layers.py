@@ -17,6 +17,8 @@ def planned_layers(fetched: Path, parameters: ProcessVectorParameters, partition
     With several, a table is called after the request's and its layer. Raises every DataError of opening and planning.
     """
     findings = Findings()
+    if parameters.geometry_params.drop_duplicates:
+        partitions = 1  # the first of two alike may lie in another part
     opened = opening.explore(fetched, parameters, findings)
     if len(opened) == 1:
         return (_with(planning.planned(opened[0], parameters, parameters.table_name, partitions), findings),)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan, VectorFormat
 from services.vector import reference_systems, wkb
+from services.vector.duplicates import Seen
 from services.vector.families import family_of, kind_numbers
 from services.vector.findings import Findings
 from services.vector.geometry import GeometryTarget, cleaned
@@ -38,6 +39,7 @@ class Load:
     ) -> None:
         self._tables, self._targets, self._findings, self._spool = tables, targets, findings, spool
         self._first_id = first_id
+        self._seen = [Seen() if target.options.drop_duplicates else None for target in targets]
         self.rows_read = 0
 
     def first_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -91,7 +93,9 @@ class Load:
         planned = self._tables[position].columns
         columns = [converted(batch.column(i), c.sql_type, ids, self._findings) for i, c in enumerate(planned)]
         names = ["id", *(c.name for c in planned), "geom"]
-        yield position, pa.RecordBatch.from_arrays([pa.array(ids), *columns, clean.geometry], names=names)
+        made = pa.RecordBatch.from_arrays([pa.array(ids), *columns, clean.geometry], names=names)
+        seen = self._seen[position]
+        yield position, made if seen is None else seen.without_repeats(made, self._findings)
 
 
 def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVectorParameters) -> GeometryTarget:

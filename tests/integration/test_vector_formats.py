@@ -196,4 +196,13 @@ def test_fetching_twice_into_one_folder_leaves_the_source_as_it_was(rig, tmp_pat
     for _ in range(2):
         fetched = fetching.fetch(rig.storage, parameters.source, parameters.file_extension, tmp_path / "work")
         assert fetched.read_text() == "lat,lon\n-2,30\n"
-    assert rig.storage.head(parameters.source).size == 15
+    assert rig.storage.head(parameters.source).size == 14
+
+
+def test_features_alike_in_everything_are_left_out_when_asked(rig, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("n,lat,lon\n1,-2,30\n1,-2,30\n2,-2,30\n1,-2,31\n1,-2,30\n")
+    done = rig.load(path, geometry_params={"drop_duplicates": True})
+    assert rig.query("select id from geo.t order by id") == [(1,), (3,), (4,)]
+    (finding,) = [f for f in done.result.findings if f.code is FindingCode.DUPLICATE_FEATURES]
+    assert (finding.count, finding.feature_ids) == (2, (2, 5))

@@ -188,12 +188,22 @@ def test_coordinates_arrive_bit_for_bit(rig, write):
     )
 
 
-def test_unlike_types_share_one_table_and_that_is_reported(rig, tmp_path):
+def test_unlike_types_share_one_table_when_asked_and_that_is_reported(rig, tmp_path):
     line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
-    done = rig.load(geojson(tmp_path, (point(), {}), (line, {}), (None, {})))
+    path = geojson(tmp_path, (point(), {}), (line, {}), (None, {}))
+    done = rig.load(path, geometry_params={"mixed": "geometry"})
     assert done.result.geometry_type == "Geometry"
     assert rig.query("select st_geometrytype(geom) from geo.t order by id") == [("ST_Point",), ("ST_LineString",)]
     assert findings(done) == {FindingCode.MIXED_GEOMETRY_TYPES: 2, FindingCode.NULL_GEOMETRY: 1}
+
+
+def test_unlike_types_become_a_table_each_without_being_asked(rig, tmp_path):
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
+    done = rig.load(geojson(tmp_path, (point(), {"n": 1}), (line, {"n": 2}), (None, {"n": 3}), (point(), {"n": 4})))
+    assert rig.query("select id, n from geo.t_points order by id") == [(1, 1), (4, 4)]
+    assert rig.query("select id, n, st_geometrytype(geom) from geo.t_lines") == [(2, 2, "ST_MultiLineString")]
+    assert findings(done)[FindingCode.MIXED_GEOMETRY_TYPES] == 3
+    assert findings(done)[FindingCode.NULL_GEOMETRY] == 1
     assert done.result.summary.rows_skipped == 1 and not done.result.summary.data_complete
 
 
