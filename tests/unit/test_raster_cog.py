@@ -12,9 +12,13 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import CreateCogInput, OutputTier, PixelWindow
-from core.errors import Conflict, ContractViolation, Interrupted, InvalidRaster
+from core.contracts.storage import BlobName
+from core.errors import Conflict, ContractViolation, Interrupted, InvalidRaster, UnreadableSource
 from services.raster import cog, handlers
-from services.raster.views import PixelFacts
+from services.raster.onepass.eligibility import refusals
+from services.raster.views import PixelFacts, Prepared
+from services.raster.writing import write
+from tests.support.cogs import profile
 from tests.support.raster import UTM, RasterRig, write_tiff
 
 RNG = np.random.default_rng(11)
@@ -280,3 +284,21 @@ def test_a_level_that_is_one_tile_wide_is_no_error(rig, tmp_path):
     path = write_tiff(tmp_path / "strip.tif", RNG.integers(0, 255, (2200, 1024), dtype=np.uint8))
     with rig.open(rig.run(path)) as written:
         assert written.overviews(1) == [2, 4, 8]
+
+
+@pytest.mark.parametrize("by_driver", [False, True])
+def test_a_block_that_cannot_be_read_while_converting_is_named_and_nothing_is_left(tmp_path, by_driver):
+    kind = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "DEFLATE"}
+    mask = np.full((600, 600), 255, np.uint8) if by_driver else None
+    path = write_tiff(tmp_path / "a.tif", RNG.integers(0, 255, (600, 600), dtype=np.uint8), mask=mask, **kind)
+    with rasterio.open(path) as source:
+        offset = int(source.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+    with path.open("r+b") as file:
+        file.seek(offset + 50)
+        file.write(b"\xff" * 2000)
+    with rasterio.open(path) as source:
+        assert any(refusals(source, profile())) == by_driver
+        prepared = Prepared(source, BlobName("bronze-rasters", "a.tif"), True, PixelFacts((None,), ("?",), None))
+        with pytest.raises(UnreadableSource, match=r"band 1, block at row 256, column 256 of bronze-rasters/a\.tif"):
+            write(prepared, profile(), tmp_path / "cog.tif", lambda _: None)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("cog") and p.suffix != ".vrt"] == []
