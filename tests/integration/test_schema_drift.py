@@ -51,8 +51,12 @@ MENDED: Mapping[str, Damage] = {
             (Kind.TRIGGER, "app.stages.state_guard"),
             (Kind.TRIGGER, "app.tasks.state_guard"),
             (Kind.TRIGGER, "app.dataset_approvals.state_guard"),
+            (Kind.TRIGGER, "app.artifacts.state_guard"),
         ),
-        "DROP TABLE app.external_service_checks": ((Kind.TABLE, "app.external_service_checks"),),
+        "DROP TABLE app.external_service_checks": (
+            (Kind.TABLE, "app.external_service_checks"),
+            (Kind.INDEX, "app.external_service_checks.ix_external_service_checks_service_id_check_id"),
+        ),
         "DROP TABLE app.raster_render_configs": (
             (Kind.TABLE, "app.raster_render_configs"),
             (Kind.INDEX, "app.raster_render_configs.ux_raster_render_configs_default"),
