@@ -10,6 +10,7 @@ import time
 from config import Settings, inherited
 from core.errors import OutOfMemory, TaskTimeout
 from core.machine.machine import Log
+from core.machine.scratch import drop_abandoned
 from triggers.worker import health, signals
 from triggers.worker.child import ROOT, Child
 from triggers.worker.deaths import Registrar
@@ -40,12 +41,14 @@ class Parent:
         self._children = [Child(module, environment) for _ in range(count)]
         self._registrar = Registrar(settings.database, log)
         self._host = settings.server.host
+        self._scratch = settings.app.home / "scratch"
 
     def run(self) -> None:
         """Work until told to stop, then stop everything within the grace period."""
         signals.listen({signal.SIGTERM: self._stopping.set, signal.SIGINT: self._stopping.set})
         with health.served(self._host, self._settings.health_port, self.report):
             self._log.info("worker_parent_started", pid=os.getpid(), runners=len(self._children))
+            drop_abandoned(self._scratch, time.time())
             while not self._stopping.is_set():
                 for child in self._children:
                     self._bury(child)
@@ -91,6 +94,7 @@ class Parent:
         if buried is None:
             return False
         code, death = buried
+        drop_abandoned(self._scratch, time.time())
         if death is not None:
             task = str(death.running.task) if death.running else None
             self._log.warning("runner_died", pid=pid, exit=code, task_id=task, error=death.error.message)
