@@ -203,7 +203,9 @@ def test_every_route_but_the_probes_and_the_documentation_needs_a_key(running: S
                 else:
                     assert answer.json()["code"] == "UNAUTHENTICATED"
         wrong = public.get("/api/jobs", headers={"X-API-Key": "wrong"})
-    assert open_routes <= {"/api/livez", "/api/readyz", "/api/assets/{container}/{path}"}
+    styles = "/api/features/collections/{collection_id}/styles"
+    known = {"/api/livez", "/api/readyz", "/api/assets/{container}/{path}", "/api/errors", "/api/errors/{code}"}
+    assert open_routes <= {*known, styles, f"{styles}/{{style_id}}"}
     assert wrong.status_code == 401
     assert running.key not in wrong.text
 
