@@ -127,6 +127,7 @@ def made_by_a_job(api: Api, shelf: Catalogue, *, published: bool = False) -> str
     job = api.submit(name="maker")
     api.drain()
     shelf.collection("relief")
+    shelf.collection("tables")
     shelf.item("relief", "hills", published=published, assets={"data": shelf.cog("relief/hills.tif")})
     shelf.cog_row("relief/hills.tif", "relief", "hills")
     shelf.run("UPDATE app.cog_metadata SET etl_job_id = %s", job)
@@ -160,7 +161,7 @@ def test_a_job_is_deleted_with_all_it_made_and_a_dry_run_says_so_first(api: Api,
     answer = delete(api, job, confirm="yes", delete_artifacts=True)
     assert answer.status_code == 200, answer.text
     assert answer.json()["cleanup_summary"] == plan
-    assert plan["stac_items_deleted"] == ["relief/hills"]
+    assert plan["stac_items_deleted"] == ["relief/hills", "tables/roads"]
     assert plan["tables_dropped"] == ["geo.roads"]
     assert plan["blobs_deleted"] == [f"{CONTAINER}/relief/hills.tif"]
     assert (plan["job_deleted"], plan["runs_deleted"], plan["tasks_deleted"]) == (True, 1, 5)
@@ -173,7 +174,7 @@ def test_a_job_is_deleted_with_all_it_made_and_a_dry_run_says_so_first(api: Api,
 def test_without_artifacts_only_the_rows_go(api: Api, shelf: Catalogue) -> None:
     job = made_by_a_job(api, shelf)
     assert delete(api, job, confirm="yes").status_code == 200
-    assert left(api) == {"items": 1, "cogs": 1, "tables": 1, "catalog": 1}
+    assert left(api) == {"items": 2, "cogs": 1, "tables": 1, "catalog": 1}
 
 
 def test_what_the_public_sees_is_not_deleted_but_by_an_admin_with_force(api: Api, shelf: Catalogue) -> None:
@@ -192,7 +193,8 @@ def test_what_the_public_sees_is_not_deleted_but_by_an_admin_with_force(api: Api
         assert (refused.status_code, "relief/hills" in refused.json()["error"]) == (409, True)
         assert left(api) == before
     assert delete(api, job, dry_run=True, delete_artifacts=True).json()["cleanup_summary"]["published"] == [
-        "relief/hills"
+        "relief/hills",
+        "tables/roads",
     ]
     assert delete(api, job, by="ada", confirm="yes", delete_artifacts=True, force=True).status_code == 200
     assert left(api) == {}

@@ -211,7 +211,8 @@ def test_retention_reads_what_it_removes(pool: Pool, m: CoreMachine) -> None:
     assert told.rows["job_events"] <= 20 * 100 + 100
     with reading(pool) as told:
         assert m.store.drop_archived(0.5, 10) == 10
-    assert told.whole() <= {"Seq Scan on jobs", "Seq Scan on dataset_approvals"}
+    small = {"Seq Scan on dataset_approvals", "Seq Scan on artifacts"}  # both are empty here
+    assert told.whole() <= {"Seq Scan on jobs", *small}
     assert told.rows.get("job_events", 0) <= 100 * 10
 
 

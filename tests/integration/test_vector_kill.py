@@ -37,6 +37,12 @@ HOLD = """
 CREATE FUNCTION public.hold() RETURNS {kind} LANGUAGE plpgsql AS $$ BEGIN {wait} {answer} END $$;
 """
 
+#: Who waits for an advisory lock in this database: others of the cluster are other tests'.
+_WAITING = (
+    "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
 
 @dataclass
 class Floor:
@@ -65,7 +71,7 @@ class Floor:
             kill(pid)
         worker.wait()
         self.until(lambda: not any(map(lives, tree)), "the worker lives on")
-        self.query("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        self.query(f"SELECT pg_terminate_backend(pid) {_WAITING}")
 
     def query(self, statement: str, *values: object) -> list[tuple]:
         with psycopg.connect(self.db, autocommit=True) as conn:
@@ -100,9 +106,7 @@ class Floor:
 
     def arrived(self) -> bool:
         """Whether somebody waits at the point."""
-        return self.query("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)") == [
-            (True,)
-        ]
+        return self.query(f"SELECT EXISTS (SELECT {_WAITING})") == [(True,)]
 
     def state(self) -> dict[str, object]:
         """What a reader sees of the table, in one snapshot."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -71,8 +72,10 @@ class Surroundings:
 
     async def _checked(self, request: Request, receive: Receive) -> Receive:
         """The body, read and found usable where it is JSON. Raises InvalidRequest, or HTTPException for a large one."""
-        if b"%00" in request.scope["query_string"]:
-            raise InvalidRequest("The query holds the character NUL, which no text may have.")
+        for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            if "\0" in name + value:
+                shown = name.replace("\0", "")[:100]
+                raise InvalidRequest(f"{shown}: holds the character NUL, which no text may have.")
         kind = request.headers.get("content-type", "")
         limited = self._limited(receive)
         if request.method not in _WITH_BODY or (kind and "json" not in kind):
