@@ -1,4 +1,4 @@
-"""What partners send to `/api/platform/unpublish`: five ways to say which dataset."""
+"""Taking datasets back: what partners send to `/api/platform/unpublish`, and what the jobs behind it share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from core.contracts.platform import Identifier, Operation, Spelled, VersionIdentifier
+from core.contracts.tasks import Contract
 from core.models.platform import DataType
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=600, pattern=r"^[^\x00]*$")]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 _FIELDS = ("request_id", "job_id", "dataset_id", "table_name", "stac_item_id", "collection_id")
+
+
+class UnpublishParameters(Contract):
+    """What every job that takes something back has to know. `reason` and `requested_by` go into the review it ends."""
+
+    dry_run: bool = True
+    force_approved: bool = False
+    reason: Reason | None = None
+    requested_by: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
 
 
 class UnpublishRequest(Spelled):
@@ -32,7 +43,7 @@ class UnpublishRequest(Spelled):
     delete_collection: bool = False
     dry_run: bool = True
     force_approved: bool = False
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
+    reason: Reason | None = None
 
     @model_validator(mode="after")
     def _names_something(self) -> UnpublishRequest:
@@ -61,7 +72,7 @@ class DeleteRequest(Spelled):
     container_name: Name | None = None
     file_name: Name | tuple[Name, ...] | None = None
     force_approved: bool = False
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None
+    reason: Reason | None = None
 
     def as_unpublish(self, *, dry_run: bool) -> UnpublishRequest:
         """The unpublish request that means the same."""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from core.contracts.jobs import JobResult
 from core.contracts.raster import Identifier
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.contracts.unpublish import UnpublishParameters
 
 
-class UnpublishRasterParameters(Contract):
-    """Parameters of `unpublish_raster`. `reason` is kept with the approval that this revokes."""
+class UnpublishRasterParameters(UnpublishParameters):
+    """Parameters of `unpublish_raster`."""
 
     stac_item_id: Identifier
     collection_id: Identifier
-    dry_run: bool = True
-    force_approved: bool = False
     delete_collection: bool = False  #: when no item is left in it
-    reason: str = Field("Unpublished on request.", min_length=1, max_length=1000)
-    requested_by: str = Field("unpublish_raster", min_length=1, max_length=200)
 
 
 class RasterInventory(Contract):

@@ -9,19 +9,18 @@ from pydantic import AfterValidator, ConfigDict, Field
 from core.contracts.jobs import JobResult
 from core.contracts.tables import HeldTable
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.contracts.unpublish import UnpublishParameters
 from core.contracts.vector import Identity, TableName, Text
 from core.models.platform import AccessLevel
 
 
-class UnpublishVectorParameters(Contract):
+class UnpublishVectorParameters(UnpublishParameters):
     """Parameters of `unpublish_vector`. Nothing is removed unless `dry_run` is false."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
     table_name: TableName
     schema_name: Literal["geo"] = "geo"
-    dry_run: bool = True
-    force_approved: bool = False
 
 
 class RemoveVector(Contract):

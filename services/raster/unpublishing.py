@@ -50,8 +50,8 @@ def remove(task: RemoveRasterInput, ctx: TaskContext) -> RasterRemoved:
             item_id=params.stac_item_id,
             force_approved=params.force_approved,
             delete_collection=params.delete_collection,
-            by=params.requested_by,
-            reason=params.reason,
+            by=params.requested_by or ctx.job_type,
+            reason=params.reason or "Unpublished on request.",
             mosaic_file=mosaic_without(ctx, params.collection_id, params.stac_item_id),
         )
     )

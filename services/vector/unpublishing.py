@@ -31,8 +31,8 @@ def drop_table(task: RemoveVector, ctx: TaskContext) -> RemovedVector:
         RemoveFeatureTable(
             schema=parameters.schema_name,
             table=parameters.table_name,
-            by=f"{ctx.job_type} {ctx.job_id[:8]}",
-            reason="The table was unpublished.",
+            by=parameters.requested_by or ctx.job_type,
+            reason=parameters.reason or "The table was unpublished.",
             force=parameters.force_approved,
         )
     )

@@ -106,6 +106,18 @@ def test_what_the_public_sees_takes_an_admin_who_says_so(api: Api, hills: dict[s
     ]
 
 
+@pytest.mark.parametrize(("named", "job"), [(RASTER, "dem"), (VECTOR, "wells")])
+def test_the_review_that_ends_keeps_who_took_the_dataset_back_and_why(
+    api: Api, hills: dict[str, str], named: dict, job: str
+) -> None:
+    approve(api, hills[job])
+    body = {**named, "dry_run": False, "force_approved": True, "reason": "Measured in feet."}
+    assert unpublish(api, body, by="ada").status_code == 202
+    api.drain()
+    kept = "SELECT status::text, revoked_by, revocation_reason FROM app.dataset_approvals WHERE job_id = %s"
+    assert api.query(kept, hills[job]) == [("revoked", "ada", "Measured in feet.")]
+
+
 def test_a_dataset_of_another_client_is_not_found(api: Api, hills: dict[str, str]) -> None:
     for named in (RASTER, {"job_id": hills["dem"]}, {"collection_id": "hills", "stac_item_id": "hills-dem-v1"}):
         assert unpublish(api, {**named, "dry_run": False}, by="bob").status_code == 404

@@ -158,16 +158,23 @@ def _allowed(request: UnpublishRequest, targets: Sequence[Target], caller: Princ
 
 
 def _planned(target: Target, request: UnpublishRequest, runtime: Runtime, caller: Principal) -> NewJob:
-    options: dict[str, JsonValue] = {"dry_run": request.dry_run, "force_approved": request.force_approved}
+    parameters: dict[str, JsonValue] = {
+        "dry_run": request.dry_run,
+        "force_approved": request.force_approved,
+        "reason": request.reason,
+        "requested_by": caller.name,
+    }
     if target.table_name is not None:
-        return runtime.machine.prepare(
-            "unpublish_vector", {"table_name": target.table_name, **options}, submitted_by=caller.client_id
-        )
-    named: dict[str, JsonValue] = {"stac_item_id": target.item_id, "collection_id": target.collection_id}
-    told: dict[str, JsonValue] = {"requested_by": caller.name, "delete_collection": request.delete_collection}
-    if request.reason is not None:
-        told["reason"] = request.reason
-    return runtime.machine.prepare("unpublish_raster", {**named, **options, **told}, submitted_by=caller.client_id)
+        job_type = "unpublish_vector"
+        parameters |= {"table_name": target.table_name}
+    else:
+        job_type = "unpublish_raster"
+        parameters |= {
+            "stac_item_id": target.item_id,
+            "collection_id": target.collection_id,
+            "delete_collection": request.delete_collection,
+        }
+    return runtime.machine.prepare(job_type, parameters, submitted_by=caller.client_id)
 
 
 def _answer(request: UnpublishRequest, meant: Meant, jobs: list[UnpublishJob]) -> UnpublishAnswer:
