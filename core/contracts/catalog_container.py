@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from core.contracts.jobs import JobResult
 from core.contracts.raster import CreateCogOutput, RasterDataset, RasterInspection, RasterSource, RasterType
 from core.contracts.raster_collection import CollectionOptions, CollectionReference, FileOutcome, MosaicSummary
-from core.contracts.storage import BlobName
+from core.contracts.storage import ContainerName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
-from core.errors import InvalidRequest
 
 
 class CatalogContainerParameters(RasterDataset, CollectionOptions):
     """Parameters of `stac_catalog_container`. Files that the catalogue knows are passed over."""
 
-    container_name: str
+    container_name: ContainerName
     prefix: str = Field("", max_length=900)
     extension_filter: str = Field(".tif", min_length=1, max_length=20)
     file_limit: int = Field(1000, ge=1, le=10_000)
     raster_type: RasterType = RasterType.AUTO
-
-    @field_validator("container_name")
-    @classmethod
-    def _ours(cls, value: str) -> str:
-        try:
-            BlobName(value, "x")
-        except InvalidRequest as e:
-            raise ValueError(str(e)) from e
-        return value
 
 
 class ContainerListing(Contract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import AwareDatetime, Field
 
 from core.contracts.jobs import JobResult
 from core.contracts.raster import (
@@ -16,9 +16,8 @@ from core.contracts.raster import (
     RasterValidation,
     ValidateRasterInput,
 )
-from core.contracts.storage import BlobName
+from core.contracts.storage import ContainerName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
-from core.errors import InvalidRequest
 
 #: Files in one page of an inventory.
 PAGE = 1000
@@ -80,21 +79,12 @@ class FileKind(StrEnum):
 class InventoryParameters(Contract):
     """Parameters of `inventory_container_contents`. `start_after` is the `next_start` of the page before."""
 
-    container_name: str
+    container_name: ContainerName
     prefix: str = Field("", max_length=900)
     suffix: str = Field("", max_length=100)
     limit: int = Field(500, ge=1, le=50_000)
     start_after: str = Field("", max_length=900)
     include_unrecognized: bool = True
-
-    @field_validator("container_name")
-    @classmethod
-    def _ours(cls, value: str) -> str:
-        try:
-            BlobName(value, "x")
-        except InvalidRequest as e:
-            raise ValueError(str(e)) from e
-        return value
 
 
 class InventoryPage(Contract):

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator
 
 from core.errors import InvalidRequest
 
@@ -64,6 +66,18 @@ class AccessTier(StrEnum):
 
     HOT = "Hot"  #: read often
     COOL = "Cool"  #: cheap to keep, dear to read
+
+
+def _container(value: str) -> str:
+    try:
+        BlobName(value, "x")
+    except InvalidRequest as e:
+        raise ValueError(str(e)) from e
+    return value
+
+
+#: A field that names a container of this system.
+ContainerName = Annotated[str, AfterValidator(_container)]
 
 
 @dataclass(frozen=True)
