@@ -11,6 +11,7 @@ from core.contracts.raster_tiles import (
     LargeRasterParameters,
     LargeRasterResult,
     TileOutcome,
+    TilingGrid,
     TilingScheme,
     TilingSummary,
 )
@@ -43,15 +44,7 @@ def large_result(
         source_container=params.container_name,
         collection_id=params.collection_id,
         validation=validation_summary(scheme.inspection),
-        tiling=TilingSummary(
-            width=scheme.width,
-            height=scheme.height,
-            tile_size=scheme.tile_size,
-            overlap=scheme.overlap,
-            rows=scheme.rows,
-            columns=scheme.columns,
-            tile_count=len(tiles),
-        ),
+        tiling=TilingSummary(**scheme.model_dump(include=set(TilingGrid.model_fields)), tile_count=len(tiles)),
         cogs=CogCounts(
             total_count=len(tiles),
             successful=len(tiles),

@@ -10,7 +10,6 @@ from core.contracts.raster_collection import (
     RASTER_CREATE_STAC_COLLECTION,
     CatalogCollectionInput,
     CogCounts,
-    CollectionOptions,
     CollectionReference,
     FileOutcome,
     FileStatus,
@@ -43,8 +42,8 @@ def _plan_stac(params: RasterCollectionParameters, results: StageResults) -> Ite
     yield TaskSpec(
         "collection",
         CatalogCollectionInput(
-            dataset=params.members()[next(iter(made))].dataset.model_copy(update={"title": params.title}),
-            options=CollectionOptions(**{name: getattr(params, name) for name in CollectionOptions.model_fields}),
+            dataset=members[next(iter(made))].dataset.model_copy(update={"title": params.title}),
+            options=params.together,
             members=tuple(
                 member.to_describe(inspected[blob], made[blob]) for blob, member in members.items() if blob in made
             ),

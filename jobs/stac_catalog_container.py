@@ -18,7 +18,6 @@ from core.contracts.raster import ExtractStacInput, RasterDataset
 from core.contracts.raster_collection import (
     RASTER_CREATE_STAC_COLLECTION,
     CatalogCollectionInput,
-    CollectionOptions,
     CollectionReference,
     FileOutcome,
     FileStatus,
@@ -47,12 +46,12 @@ def _plan_stac(params: CatalogContainerParameters, results: StageResults) -> Ite
     if not described:
         return
     names = _items(params, results.one(RASTER_LIST_FILES, _LIST).blobs)
-    shared = RasterDataset.model_validate({name: getattr(params, name) for name in RasterDataset.model_fields})
+    shared = params.dataset
     yield TaskSpec(
         "collection",
         CatalogCollectionInput(
             dataset=shared,
-            options=CollectionOptions(**{name: getattr(params, name) for name in CollectionOptions.model_fields}),
+            options=params.together,
             members=tuple(_member(shared, names[blob], found) for blob, found in described.items()),
         ),
     )

@@ -108,6 +108,11 @@ class RasterDataset(Contract):
     description: str | None = None
     tags: tuple[str, ...] = ()
 
+    @property
+    def dataset(self) -> RasterDataset:
+        """The part that names the dataset."""
+        return RasterDataset.model_validate({name: getattr(self, name) for name in RasterDataset.model_fields})
+
 
 class RasterOptions(Contract):
     """How rasters are converted.
@@ -142,11 +147,6 @@ class RasterOptions(Contract):
 
 class ProcessRasterParameters(RasterSource, RasterDataset, RasterOptions):
     """Parameters of `process_raster_v2` and `process_raster_docker`."""
-
-    @property
-    def dataset(self) -> RasterDataset:
-        """The part that names the dataset."""
-        return RasterDataset.model_validate({name: getattr(self, name) for name in RasterDataset.model_fields})
 
     def to_validate(self) -> ValidateRasterInput:
         """What validating this raster needs."""

@@ -37,6 +37,11 @@ class CollectionOptions(Contract):
     create_mosaicjson: bool = False
     maxzoom: int | None = Field(None, ge=0, le=24)
 
+    @property
+    def together(self) -> CollectionOptions:
+        """The part that says what is made of the items together."""
+        return CollectionOptions(**{name: getattr(self, name) for name in CollectionOptions.model_fields})
+
 
 class RasterCollectionParameters(RasterDataset, RasterOptions, CollectionOptions):
     """Parameters of `process_raster_collection_v2`. `item_id`, or the collection's id, begins the id of every item."""

@@ -68,10 +68,9 @@ class LargeRasterParameters(ProcessRasterParameters, CollectionOptions):
 
     def to_catalog(self, scheme: TilingScheme, made: dict[str, CreateCogOutput]) -> CatalogCollectionInput:
         """What cataloguing all tiles needs."""
-        options = {name: getattr(self, name) for name in CollectionOptions.model_fields}
         return CatalogCollectionInput(
             dataset=self.dataset,
-            options=CollectionOptions(**{**options, "create_mosaicjson": True}),
+            options=self.together.model_copy(update={"create_mosaicjson": True}),
             members=tuple(
                 self.to_describe(scheme.inspection, made[tile.key]).model_copy(
                     update={"dataset": self.to_tile(scheme, tile).dataset}
@@ -97,28 +96,27 @@ class RasterTile(Contract):
     window: PixelWindow
 
 
-class TilingScheme(Contract):
-    """How a raster is cut. Width and height are those of the output, on the target's grid."""
+class TilingGrid(Contract):
+    """The grid that a raster is cut by. Width and height are those of the output, on the target's grid."""
 
-    inspection: RasterInspection
     width: int
     height: int
     tile_size: int
     overlap: int
     rows: int
     columns: int
+
+
+class TilingScheme(TilingGrid):
+    """How a raster is cut."""
+
+    inspection: RasterInspection
     tiles: tuple[RasterTile, ...] = Field(min_length=1)
 
 
-class TilingSummary(Contract):
+class TilingSummary(TilingGrid):
     """What the job's result says of the scheme."""
 
-    width: int
-    height: int
-    tile_size: int
-    overlap: int
-    rows: int
-    columns: int
     tile_count: int
 
 
