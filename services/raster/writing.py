@@ -28,13 +28,12 @@ def write(prepared: Prepared, profile: CogProfile, output: Path, progress: Progr
 
     Raises UnreadableSource naming band and block; then, or when `progress` raises, nothing of the file is left.
     """
-    try:
-        if any(refusals(prepared.dataset, profile)):
-            return _by_driver(prepared, profile, output, progress)
-        return _in_one_pass(prepared, profile, output, progress)
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise
+    made = _by_driver if any(refusals(prepared.dataset, profile)) else _in_one_pass
+    with ExitStack() as unfinished:
+        unfinished.callback(output.unlink, missing_ok=True)
+        facts = made(prepared, profile, output, progress)
+        unfinished.pop_all()
+    return facts
 
 
 class _Source:
