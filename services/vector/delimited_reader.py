@@ -25,8 +25,7 @@ from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_types
 from services.vector.delimited_spans import Span, cuts
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey
-from services.vector.reference_systems import StatedCrs
+from services.vector.readers import GEOMETRY, TableReader
 
 _BLOCK = 4 << 20
 _DELIMITERS = ",;\t|"
@@ -44,7 +43,7 @@ class DelimitedScan:
     starts: tuple[tuple[int, int], ...]
 
 
-class DelimitedReader:
+class DelimitedReader(TableReader):
     """A text table as features. `types` are those of its columns where an earlier pass found them."""
 
     def __init__(
@@ -55,7 +54,8 @@ class DelimitedReader:
         shown: str,
         types: Mapping[str, SqlType] | None = None,
     ) -> None:
-        self._path, self._dialect, self._where, self._shown = path, dialect, where, shown
+        super().__init__(where)
+        self._path, self._dialect, self._shown = path, dialect, shown
         self._names = header(path, dialect, shown)
         self._known = types or None
 
@@ -70,21 +70,6 @@ class DelimitedReader:
     def types(self) -> dict[str, SqlType]:
         """What another reader needs to read the same without the pass."""
         return delimited_types.named(self.attributes)
-
-    @property
-    def stated_crs(self) -> StatedCrs:
-        """Text tables state none."""
-        return StatedCrs(None)
-
-    @property
-    def sure_type(self) -> str | None:
-        """Coordinates make points."""
-        return "Point" if self._where.wkt is None else None
-
-    @property
-    def survey(self) -> Survey | None:
-        """None was made."""
-        return None
 
     @property
     def feature_count(self) -> int:

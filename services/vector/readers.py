@@ -13,6 +13,7 @@ import shapely
 
 from core.contracts.vector import Partition
 from services.vector import families, wkb
+from services.vector.coordinates import CoordinateColumns
 from services.vector.families import Kind
 from services.vector.findings import Findings
 from services.vector.reference_systems import Bounds, StatedCrs
@@ -100,6 +101,28 @@ class FeatureReader(Protocol):
         Memory does not grow with the file.
         """
         ...
+
+
+class TableReader:
+    """What is the same of every format that is a table with coordinates among its columns."""
+
+    def __init__(self, where: CoordinateColumns) -> None:
+        self._where = where
+
+    @property
+    def stated_crs(self) -> StatedCrs:
+        """Tables state none."""
+        return StatedCrs(None)
+
+    @property
+    def sure_type(self) -> str | None:
+        """Coordinates make points."""
+        return "Point" if self._where.wkt is None else None
+
+    @property
+    def survey(self) -> Survey | None:
+        """None was made."""
+        return None
 
 
 def whole(features: int) -> tuple[Partition, ...]:

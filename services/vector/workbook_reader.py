@@ -17,8 +17,7 @@ from core.errors import ColumnsMissing
 from services.vector import coordinates
 from services.vector.findings import Findings
 from services.vector.gdal_reader import reading
-from services.vector.readers import GEOMETRY, Survey, whole
-from services.vector.reference_systems import StatedCrs
+from services.vector.readers import GEOMETRY, TableReader, whole
 
 _ROWS = 16_384
 _BLOCK = 1 << 20
@@ -32,11 +31,12 @@ _RELATION = re.compile(r"<Relationship\b[^>]*>")
 pyogrio.set_gdal_config_options({"OGR_XLSX_HEADERS": "FORCE", "OGR_XLSX_FIELD_TYPES": "AUTO"})
 
 
-class WorkbookReader:
+class WorkbookReader(TableReader):
     """One sheet as features."""
 
     def __init__(self, path: Path, sheet: str, where: coordinates.CoordinateColumns, shown: str) -> None:
-        self._path, self._sheet, self._where, self._shown = path, sheet, where, shown
+        super().__init__(where)
+        self._path, self._sheet, self._shown = path, sheet, shown
 
     @cached_property
     def _table(self) -> tuple[pa.Schema, int]:
@@ -49,21 +49,6 @@ class WorkbookReader:
     def attributes(self) -> pa.Schema:
         """Every column but the WKT one."""
         return pa.schema([f for f in self._table[0] if f.name != self._where.wkt])
-
-    @property
-    def stated_crs(self) -> StatedCrs:
-        """Workbooks state none."""
-        return StatedCrs(None)
-
-    @property
-    def sure_type(self) -> str | None:
-        """Coordinates make points."""
-        return "Point" if self._where.wkt is None else None
-
-    @property
-    def survey(self) -> Survey | None:
-        """None was made."""
-        return None
 
     @property
     def feature_count(self) -> int:
