@@ -53,6 +53,8 @@ class Scheduler:
             done = timer.run(self._get_runtime())
         except GeomachineError as e:
             self._log.warning("timer_failed", timer=timer.name, code=e.code, error=e.message)
+        except Exception as e:  # the edge of the trigger: one timer's defect must not stop the others
+            self._log.warning("timer_failed", timer=timer.name, code=GeomachineError.code, error=str(e), exc_info=True)
         else:
             if done:
                 self._log.info("timer_ran", timer=timer.name, done=done)

@@ -10,6 +10,7 @@ from core.errors import AddressRefused, NotFound
 from core.models.services import ExternalService, ServiceType
 from services.external_services.detection import ask, detect
 from services.external_services.health import judge
+from services.external_services.storable import storable
 
 _PARALLEL = 8
 _UNCERTAIN = (ServiceType.UNKNOWN, ServiceType.GENERIC_REST)
@@ -25,11 +26,11 @@ class Checker:
 
     def look(self, url: str) -> Outcome:
         """What is behind an address. Raises AddressRefused."""
-        return detect(self._outbound, url, self._seconds)
+        return storable(detect(self._outbound, url, self._seconds))
 
     def check(self, service: ExternalService) -> ExternalService:
         """Ask now and keep what came of it. Raises NotFound when the service was deleted meanwhile."""
-        kept = self._store.record(service.service_id, self._ask(service), judge)
+        kept = self._record(service)
         if kept is None:
             raise NotFound(f"There is no service {service.service_id!r} any more.")
         return kept
@@ -42,12 +43,18 @@ class Checker:
         if not due:
             return 0
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="services") as threads:
-            outcomes = list(threads.map(self._ask, due))
-        for service, outcome in zip(due, outcomes, strict=True):
-            self._store.record(service.service_id, outcome, judge)
+            checks = [threads.submit(self._record, service) for service in due]
+        for check in checks:  # each has ended: what one raises has kept nobody else from being recorded
+            check.result()
         return len(due)
 
+    def _record(self, service: ExternalService) -> ExternalService | None:
+        return self._store.record(service.service_id, self._ask(service), judge)
+
     def _ask(self, service: ExternalService) -> Outcome:
+        return storable(self._answer(service))
+
+    def _answer(self, service: ExternalService) -> Outcome:
         try:
             if service.service_type in _UNCERTAIN:
                 return self._recognised(detect(self._outbound, service.url, self._seconds), service)

@@ -47,7 +47,7 @@ def _tiff(answer: Answer) -> Detection:
 def _json(answer: Answer) -> Detection | None:
     try:
         document = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return Detection(ServiceType.GENERIC_REST, 0.3, answer.url)

@@ -223,6 +223,30 @@ def test_a_service_that_became_another_has_failed(api: Api, remote: Remote) -> N
     assert "ogc_api_features" in changed["last_failure_reason"]
 
 
+HOSTILE = {
+    "nested": b"[" * 200_000,
+    "nested within": b'{"tilejson": "3.0.0", "tiles": ["x"], "name": ' + b"[" * 900 + b"]" * 900 + b"}",
+    "NUL": b'{"stac_version": "1.0.0", "type": "Catalog", "title": "a\\u0000b"}',
+    "half a pair": b'{"stac_version": "1.0.0", "type": "Catalog", "conformsTo": ["x\\ud800y"], "title": "\\udfff"}',
+    "NUL in an error": b'{"error": {"code": 1, "message": "a\\u0000\\ud800b"}}',
+}
+
+
+@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE)
+def test_an_answer_that_no_database_can_keep_stops_no_check(api: Api, remote: Remote, document: bytes) -> None:
+    remote.serves({"/good": Says(STAC, headers=JSON), "/bad": Says(document, headers=JSON)})
+    for path in ("/bad", "/good"):
+        register(api, remote.url + path)
+    api.query("UPDATE app.external_services SET next_check_at = now() - interval '1 second'")
+    assert next(timer for timer in TIMERS if timer.name == "external_services").run(api.runtime) == 2
+    assert api.query("SELECT count(*) FROM app.external_service_checks") == [(4,)]
+
+
+def test_text_is_kept_without_what_no_database_can_keep(api: Api, remote: Remote) -> None:
+    remote.serves({"/bad": Says(HOSTILE["NUL"], headers=JSON)})
+    assert register(api, remote.url + "/bad")["metadata"]["title"] == "ab"
+
+
 def test_an_error_inside_a_good_answer_is_a_failure(api: Api, remote: Remote) -> None:
     remote.answer = lambda _: Says(b'{"error": {"code": 499, "message": "Token Required"}}', headers=JSON)
     service = register(api, remote.url + "/arcgis/rest/services/secret/MapServer")
