@@ -11,8 +11,9 @@ from affine import Affine
 from rasterio.io import DatasetReader
 
 from core.contracts.raster import BandStatistics, PixelWindow
+from services.raster.pixels import has_internal_mask
 
-_SOURCES = ("SimpleSource", "ComplexSource", "MaskBand")
+_SOURCES = ("SimpleSource", "ComplexSource", "MaskBand", "Overview", "OverviewList")
 _STATISTICS = "STATISTICS_"
 
 
@@ -31,6 +32,18 @@ class Description:
             for kind in _SOURCES:
                 for source in band.findall(kind):
                     band.remove(source)
+
+    def as_one_source(self, dataset: DatasetReader) -> None:
+        """Of a description take the file as the single source: GDAL copies a VRT with each of its own sources."""
+        if dataset.driver != "VRT":
+            return
+        self.drop_pixels()
+        for number, band in enumerate(self._root.findall("VRTRasterBand"), start=1):
+            band.append(_whole(dataset, str(number)))
+        if has_internal_mask(dataset):
+            mask = ElementTree.SubElement(ElementTree.SubElement(self._root, "MaskBand"), "VRTRasterBand")
+            mask.set("dataType", "Byte")
+            mask.append(_whole(dataset, "mask,1"))
 
     def cut(self, window: PixelWindow, transform: Affine) -> None:
         """Only this rectangle, whose transform is given."""
@@ -59,6 +72,16 @@ class Description:
         """Write it; GDAL opens the file."""
         self._document.write(path, encoding="utf-8")
         return path
+
+
+def _whole(dataset: DatasetReader, band: str) -> ElementTree.Element:
+    source = ElementTree.Element("SimpleSource")
+    ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = dataset.name
+    ElementTree.SubElement(source, "SourceBand").text = band
+    for rectangle in ("SrcRect", "DstRect"):
+        place = {"xOff": 0, "yOff": 0, "xSize": dataset.width, "ySize": dataset.height}
+        ElementTree.SubElement(source, rectangle, {key: str(value) for key, value in place.items()})
+    return source
 
 
 def _place(rectangle: ElementTree.Element, column: int, row: int, window: PixelWindow) -> None:

@@ -123,6 +123,7 @@ def _windowed(dataset: DatasetReader, window: PixelWindow, name: BlobName, workd
     described = workdir / f"window-{window.row}-{window.column}.vrt"
     with reading(name, "describe the window"):
         description = Description(dataset, described)
+        description.as_one_source(dataset)
         description.cut(window, window_transform(_window(window), dataset.transform))
         description.save(described)
     with rasterio.open(described) as opened:

@@ -259,6 +259,44 @@ def test_a_window_becomes_a_cog_of_its_own(rig, tmp_path, name):
         handlers.create_cog(params.model_copy(update={"window": outside}), rig.context())
 
 
+MOSAIC = """<VRTDataset rasterXSize="1400" rasterYSize="700">{srs}
+  <GeoTransform>500000, 10, 0, 9800000, 0, -10</GeoTransform>
+  <VRTRasterBand dataType="UInt16" band="1"><NoDataValue>0</NoDataValue>
+    <SimpleSource><SourceFilename relativeToVRT="1">plain.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource>
+    <SimpleSource><SourceFilename relativeToVRT="1">b.tif</SourceFilename><SourceBand>1</SourceBand>
+      <SrcRect xOff="10" yOff="20" xSize="600" ySize="500"/><DstRect xOff="800" yOff="100" xSize="600" ySize="500"/>
+    </SimpleSource>
+    <ComplexSource><SourceFilename relativeToVRT="1">b.tif</SourceFilename><SourceBand>1</SourceBand>
+      <SrcRect xOff="0" yOff="0" xSize="60" ySize="40"/><DstRect xOff="700" yOff="500" xSize="120" ySize="80"/>
+      <ScaleOffset>7</ScaleOffset><ScaleRatio>2</ScaleRatio>
+    </ComplexSource>
+  </VRTRasterBand>{mask}
+</VRTDataset>"""
+MASK = """<MaskBand><VRTRasterBand dataType="Byte">
+    <SimpleSource><SourceFilename relativeToVRT="1">mask.tif</SourceFilename><SourceBand>1</SourceBand>
+      <DstRect xOff="500" yOff="0" xSize="900" ySize="700"/></SimpleSource>
+  </VRTRasterBand></MaskBand>"""
+
+
+@pytest.mark.parametrize("mask", ["", MASK])
+@pytest.mark.parametrize(("srs", "options"), [("<SRS>EPSG:32735</SRS>", {}), ("", {"input_crs": "EPSG:32736"})])
+def test_a_window_of_a_vrt_holds_the_pixels_that_the_vrt_has_there(rig, tmp_path, mask, srs, options):
+    for name in ("plain.tif", "b.tif"):
+        rig.upload(write_tiff(tmp_path / name, RNG.integers(1, 9000, (700, 700), dtype=np.uint16)))
+    rig.upload(write_tiff(tmp_path / "mask.tif", RNG.choice(np.array([0, 255], np.uint8), (700, 900))))
+    (tmp_path / "all.vrt").write_text(MOSAIC.format(mask=mask, srs=srs))
+    inspection = rig.inspect(tmp_path / "all.vrt", **options)
+    dataset = rig.parameters(inspection.source).dataset
+    part = PixelWindow(column=650, row=60, width=640, height=600)
+    params = CreateCogInput(dataset=dataset, inspection=inspection, window=part)
+    (made,) = handlers.create_cog(params, rig.context()).cogs
+    pixels = rasterio.windows.Window(650, 60, 640, 600)
+    with rasterio.open(tmp_path / "all.vrt") as source, rasterio.open(rig.storage.gdal_path(made.blob)) as written:
+        np.testing.assert_array_equal(written.read(), source.read(window=pixels))
+        np.testing.assert_array_equal(written.dataset_mask(), source.dataset_mask(window=pixels))
+        assert written.transform == source.window_transform(pixels) and written.nodata == 0
+
+
 def test_windows_of_a_reprojected_raster_meet_within_a_fraction_of_a_pixel(rig, tmp_path):
     y, x = np.mgrid[0:1300, 0:1300]
     path = write_tiff(tmp_path / "plane.tif", (x + 2 * y).astype(np.float32), nodata=-9999)
