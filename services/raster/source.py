@@ -20,6 +20,8 @@ from services.raster.gdal import open_with, reading
 from services.raster.hdf5 import refuse_references
 
 _STREAMED = frozenset({"GTiff", "JP2OpenJPEG"})
+#: What a VRT may name: GDAL opens its sources with every driver, so only files that no driver makes read another.
+_SELF_CONTAINED = tuple(magic for magic, driver in formats.MAGIC if driver in _STREAMED | {"PNG", "JPEG"})
 _HEAD = 64
 _LISTED = 40
 
@@ -115,7 +117,7 @@ def locate(
     if head.startswith(formats.ZIP):
         return _in_archive(storage, blob, workdir, variable)
     if name.suffix == formats.VRT and _is_text(head):
-        described = virtual.resolve(storage, blob, workdir, fetch=fetch, check=_refuse_description)
+        described = virtual.resolve(storage, blob, workdir, fetch=fetch, check=_refuse_source)
         return Located(described.blob, described.path, ("VRT",), variable=variable)
     drivers, path = drivers_of(head, name.suffix, str(name)), storage.gdal_path(name)
     if path.startswith("/vsi") and (fetch or not _STREAMED.issuperset(drivers)):
@@ -160,6 +162,16 @@ def drivers_of(head: bytes, suffix: str, label: str) -> tuple[str, ...]:
     if known in formats.HDF5_DRIVERS:
         raise UnreadableSource(f"{label} does not begin as a {suffix} file does.", hint="Upload the file again.")
     return (known,) if known else tuple(formats.RECOGNISED)
+
+
+def _refuse_source(head: bytes, label: str) -> None:
+    """Of what a VRT names, only formats that hold all their pixels themselves reach GDAL."""
+    _refuse_description(head, label)
+    if not head.startswith(_SELF_CONTAINED):
+        raise UnsupportedFormat(
+            f"{label} is no GeoTIFF, JPEG 2000, PNG or JPEG file by its first bytes.",
+            hint="Convert that source to GeoTIFF and have the VRT name the result.",
+        )
 
 
 def _is_text(head: bytes) -> bool:

@@ -7,10 +7,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import rasterio.shutil
+import shapely
 from rasterio.transform import from_origin
 
 from core.contracts import raster_formats
@@ -286,3 +289,45 @@ def test_a_source_of_a_vrt_must_exist_and_be_a_raster_itself(rig, tmp_path):
     rig.storage.put(b"<VRTDataset><broken", name)
     with pytest.raises(UnreadableSource, match="well-formed"):
         rig.process(name)
+
+
+def tile_index(folder: Path, location: Path) -> Path:
+    """A GeoPackage by which GDAL's GTI driver reads the raster at `location`, wherever that is."""
+    path = folder / "x.gti.gpkg"
+    corners = np.array([shapely.box(30, -1.4, 30.4, -1)])
+    pyogrio.write_dataframe(
+        geopandas.GeoDataFrame({"location": [str(location)]}, geometry=corners, crs="EPSG:4326"), path, layer="index"
+    )
+    return path
+
+
+def hdf5(folder: Path, _: Path) -> Path:
+    (folder / "x.h5").write_bytes(zlib.decompress(base64.b64decode(REFERRING["link"][1])))
+    return folder / "x.h5"
+
+
+def imagine(folder: Path, location: Path) -> Path:
+    rasterio.shutil.copy(location, folder / "x.img", driver="HFA")
+    return folder / "x.img"
+
+
+@pytest.mark.parametrize("made", [tile_index, hdf5, imagine])
+def test_a_source_of_a_vrt_in_a_format_that_may_name_other_files_is_refused(rig, tmp_path, made):
+    source = made(tmp_path, picture(tmp_path, "uint8"))
+    rig.upload(source, f"set/{source.name}")
+    name = BlobName(CONTAINER, "set/all.vrt")
+    rig.storage.put(vrt(source.name).encode(), name)
+    with pytest.raises(UnsupportedFormat, match=rf"set/{source.name}, which .*all\.vrt names,") as refused:
+        rig.process(name)
+    assert refused.value.hint and rig.stored() == []
+
+
+@pytest.mark.parametrize(("suffix", "driver"), [(".jp2", "JP2OpenJPEG"), (".png", "PNG"), (".jpg", "JPEG")])
+def test_a_vrt_of_a_picture_that_holds_its_own_pixels_is_read(rig, tmp_path, suffix, driver):
+    made = tmp_path / f"a{suffix}"
+    rasterio.shutil.copy(picture(tmp_path, "uint8"), made, driver=driver)
+    rig.upload(made, f"a{suffix}")
+    name = BlobName(CONTAINER, "all.vrt")
+    rig.storage.put(vrt(f"a{suffix}").encode(), name)
+    with rasterio.open(made) as plain, rig.open(rig.process(name)) as written:
+        assert (plain.read() == written.read()).all()
