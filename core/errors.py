@@ -36,7 +36,6 @@ GeomachineError
 │   ├── StorageUnavailable        STORAGE_UNAVAILABLE
 │   ├── QueueUnavailable          QUEUE_UNAVAILABLE
 │   ├── RemoteUnavailable         REMOTE_UNAVAILABLE
-│   ├── TargetChanged             TARGET_CHANGED
 │   └── IdentityUnavailable       IDENTITY_UNAVAILABLE
 ├── ResourceError                 a bigger worker may succeed
 │   ├── OutOfMemory               OUT_OF_MEMORY
@@ -47,6 +46,7 @@ GeomachineError
 ├── ContractViolation             CONTRACT_VIOLATION, a defect in a job or handler
 ├── InjectedFailure               INJECTED_FAILURE, asked for by a test parameter
 ├── CollectionChanged             COLLECTION_CHANGED, another job wrote to the collection meanwhile
+├── TargetChanged                 TARGET_CHANGED, somebody else changed the table meanwhile
 ├── StaleAttempt                  STALE_ATTEMPT, another worker holds the task now
 └── Interrupted                   INTERRUPTED, the handler stopped because it was asked to
 """
@@ -385,14 +385,6 @@ class RemoteUnavailable(TransientError):
     fix = "wait; then check the address"
 
 
-class TargetChanged(TransientError):
-    """The table was changed by somebody else while new rows for it were made."""
-
-    code = "TARGET_CHANGED"
-    cause = "another job or a reviewer changed the table meanwhile"
-    fix = "nothing: it is tried again with what is there now"
-
-
 class IdentityUnavailable(TransientError):
     """The identity provider did not answer, so a token cannot be checked."""
 
@@ -475,6 +467,16 @@ class CollectionChanged(GeomachineError):
     code = "COLLECTION_CHANGED"
     cause = "another job wrote to the collection meanwhile"
     fix = "nothing: it is read again"
+    kind = ErrorKind.TRANSIENT
+    fixed_by = FixedBy.RETRY
+
+
+class TargetChanged(GeomachineError):
+    """The table was changed by somebody else while new rows for it were made."""
+
+    code = "TARGET_CHANGED"
+    cause = "another job or a reviewer changed the table meanwhile"
+    fix = "nothing: it is tried again with what is there now"
     kind = ErrorKind.TRANSIENT
     fixed_by = FixedBy.RETRY
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.contracts.storage import BlobName
 from core.errors import Conflict, DuplicateKey, NotFound, SchemaMismatch, TargetChanged
-from tests.support.vector import VectorRig, geojson, point
+from tests.support.api import Api
+from tests.support.vector import CONTAINER, VectorRig, geojson, point
 
 
 @pytest.fixture
@@ -181,3 +184,28 @@ def test_appending_refreshes_the_tile_view(rig, tmp_path):
     assert rig.query("select tile_view from geo.table_catalog") == [("t_tiles",)]
     rig.load(geojson(tmp_path, (point(5, 5), {"code": "c", "n": 3}), name="g.geojson"), write_mode="append")
     assert rig.query("select code from geo.t_tiles order by id") == [("a",), ("b",), ("c",)]
+
+
+def test_a_merge_whose_table_changed_is_run_again_by_the_machine_and_succeeds(api: Api, tmp_path: Path) -> None:
+    def append(code: str, **options: str) -> str:
+        path = geojson(tmp_path, (point(), {"code": code}), name=f"{code}.geojson")
+        api.runtime.storage.upload(path, BlobName(CONTAINER, path.name))
+        names = {"blob_name": path.name, "file_extension": "geojson", "table_name": "t", "access_level": "public"}
+        return api.runtime.machine.submit("process_vector", {**names, **options}).job_id
+
+    append("a")
+    api.drain()
+    late = append("late", write_mode="append")
+    machine = api.runtime.machine
+    claimed = api.claim(10)
+    while not any(c.task_type == "vector_create_stac" for c in claimed):
+        for item in claimed:
+            machine.process(item)
+        claimed = api.claim(10)
+    outcome = machine.run(claimed[0], threading.Event())
+    append("fast", write_mode="append")
+    api.drain(api.runtime.worker("other"))
+    machine.settle(claimed[0], outcome, 1)
+    api.drain()
+    assert api.query("SELECT code FROM geo.t ORDER BY id") == [("a",), ("fast",), ("late",)]
+    assert api.query("SELECT status::text FROM app.jobs WHERE job_id = %s", late) == [("completed",)]

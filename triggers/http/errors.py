@@ -32,6 +32,7 @@ STATUS: Mapping[type[errors.GeomachineError], int] = {
     errors.SourceNotFound: 404,
     errors.TargetExists: 409,
     errors.TransientError: 503,
+    errors.TargetChanged: 503,
 }
 
 
