@@ -84,12 +84,21 @@ class Planner:
 
     def submit(self, plan_id: str, caller: Principal) -> Accepted:
         """Submit what a plan says and nothing else. Raises NotFound, or Conflict when it would be another job now."""
-        plan = self._plans.plan(plan_id)
-        if plan is None or not (caller.may() or plan.submitted_by == caller.client_id):
-            raise NotFound(f"There is no plan {plan_id!r}.", hint="Plans are kept for a day; make another dry run.")
+        plan = self._find(plan_id, caller)
         prepared = self._platform.prepare(SubmitRequest.model_validate(plan.request), caller)
         _same(plan, prepared)
         return self._platform.accept(prepared, caller)
+
+    def plan_again(self, plan_id: str, caller: Principal, *, base_url: str) -> Plan:
+        """What would come of a plan's request now, as a plan of its own. Raises NotFound."""
+        request = SubmitRequest.model_validate(self._find(plan_id, caller).request)
+        return self.plan(request, caller, base_url=base_url)
+
+    def _find(self, plan_id: str, caller: Principal) -> StoredPlan:
+        plan = self._plans.plan(plan_id)
+        if plan is None or not (caller.may() or plan.submitted_by == caller.client_id):
+            raise NotFound(f"There is no plan {plan_id!r}.", hint="Plans are kept for a day; make another dry run.")
+        return plan
 
     def _outline(self, prepared: Prepared, base_url: str) -> PlanOutline:
         planned, mib = prepared.planned, prepared.source.size / _MEBIBYTE

@@ -91,6 +91,16 @@ def test_a_plan_is_submitted_as_it_was_told(api: Api, wells: dict) -> None:
     assert (again.status_code, again.json()["job_id"]) == (200, answer.json()["job_id"])
 
 
+def test_a_dry_run_of_a_plan_runs_nothing_either(api: Api, wells: dict) -> None:
+    plan = validate(api, {**IDS, **wells})["plan_id"]
+    before = written(api)
+    answer = submit(api, {"plan_id": plan}, dry_run=True)
+    assert (answer.status_code, answer.json()["dry_run"], answer.json()["valid"]) == (200, True, True)
+    assert written(api) == before
+    assert submit(api, {"plan_id": answer.json()["plan_id"]}).status_code == 202
+    assert submit(api, {"plan_id": plan}, by="bob", dry_run=True).status_code == 404
+
+
 def test_a_plan_of_a_file_that_has_changed_since_is_refused(api: Api, wells: dict, tmp_path: Path) -> None:
     plan = validate(api, {**IDS, **wells})["plan_id"]
     upload(api, tmp_path, {**POINTS, "features": POINTS["features"][:2]})

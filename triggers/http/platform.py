@@ -17,6 +17,7 @@ from core.errors import GeomachineError
 from core.machine.identity import canonical_json
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
+from services.platform.planning import Plan
 from services.platform.submit import Accepted
 from triggers.http import plans, views
 from triggers.http.access import BaseUrl, TheRuntime
@@ -88,7 +89,8 @@ def submit(
     """Process a file of the bronze zone. 202 for new work, 200 with the job it already has for the same request.
 
     `operation` UPDATE replaces what the same ids made before, DELETE takes it back as `/api/platform/unpublish` does.
-    With `dry_run` nothing is processed: 200 and the plan. `{"plan_id": ...}` submits exactly what a plan says.
+    `{"plan_id": ...}` submits exactly what a plan says. With `dry_run` nothing is processed, whatever the body: 200 and
+    the plan.
     """
     if idempotency_key is None or dry_run:
         return _carry_out(request, runtime, base, caller, response, dry_run=dry_run)
@@ -113,14 +115,14 @@ def _carry_out(
     request: Submission, runtime: Runtime, base: str, caller: Principal, response: Response, *, dry_run: bool
 ) -> SubmitAnswer | plans.PlanAnswer | UnpublishAnswer:
     match request:
-        case PlanReference():
-            return _answer(runtime.planner.submit(request.plan_id, caller), base, response)
         case DeleteRequest():
             return begin(request.as_unpublish(dry_run=dry_run), runtime, base, caller, response)
+        case PlanReference() if dry_run:
+            return _told(runtime.planner.plan_again(request.plan_id, caller, base_url=base), runtime, response)
         case SubmitRequest() if dry_run:
-            response.status_code = 200
-            plan = runtime.planner.plan(request, caller, base_url=base)
-            return plans.answer(plan, named=True, now=runtime.jobs.now())
+            return _told(runtime.planner.plan(request, caller, base_url=base), runtime, response)
+        case PlanReference():
+            return _answer(runtime.planner.submit(request.plan_id, caller), base, response)
         case SubmitRequest():
             return _answer(runtime.platform.submit(request, caller), base, response)
         case _:
@@ -133,6 +135,11 @@ def add_to_collection(
 ) -> SubmitAnswer:
     """Process a raster into a collection that exists; 404 for one that does not."""
     return _answer(runtime.platform.submit(request.as_submit(), caller), base, response)
+
+
+def _told(plan: Plan, runtime: Runtime, response: Response) -> plans.PlanAnswer:
+    response.status_code = 200
+    return plans.answer(plan, named=True, now=runtime.jobs.now())
 
 
 def _answer(accepted: Accepted, base: str, response: Response) -> SubmitAnswer:
