@@ -9,11 +9,14 @@ import json
 from core.contracts.principals import Principal, PrincipalKind
 from core.errors import Unauthenticated
 from infrastructure.auth.app_roles import roles_of
+from infrastructure.auth.kinds import PERSONAL, kind_of
 
 HEADER = "x-ms-client-principal"
 _OBJECT = ("http://schemas.microsoft.com/identity/claims/objectidentifier", "oid")
 _TENANT = ("http://schemas.microsoft.com/identity/claims/tenantid", "tid")
-_NAMES = ("preferred_username", "upn", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn", "name")
+_URI = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+_NAMES = (*PERSONAL, *(f"{_URI}{claim}" for claim in ("upn", "emailaddress", "name")))
+_SUBJECT = (f"{_URI}nameidentifier", "sub")
 _SCOPE = ("http://schemas.microsoft.com/identity/claims/scope", "scp")
 _APPLICATION = ("azp", "appid")
 
@@ -29,12 +32,12 @@ def identify(header: str, tenant: str | None) -> Principal:
         raise Unauthenticated("The caller comes from another tenant.")
     roles = roles_of([value for typ, value in claims if typ in (role_type, "roles")])
     person, application = first(*_OBJECT), first(*_APPLICATION)
-    is_service = first(*_SCOPE) is None and first(*_NAMES) is None
-    client_id = application if is_service else person
+    found = first(*_NAMES)
+    kind = kind_of(idtyp=first("idtyp"), scopes=first(*_SCOPE), names=found, oid=person, sub=first(*_SUBJECT))
+    client_id = person if kind is PrincipalKind.PERSON else application
     if not client_id:
         raise Unauthenticated("The platform does not say who is calling.")
-    kind = PrincipalKind.SERVICE if is_service else PrincipalKind.PERSON
-    name = client_id if is_service else first(*_NAMES) or client_id
+    name = found or client_id if kind is PrincipalKind.PERSON else client_id
     return Principal(name, roles, client_id, kind, credential="easy auth", limited=True)
 
 

@@ -12,6 +12,7 @@ from core.contracts.principals import Principal, PrincipalKind
 from core.errors import Unauthenticated
 from core.models.access import Role
 from infrastructure.auth.app_roles import roles_of
+from infrastructure.auth.kinds import PERSONAL, kind_of
 from infrastructure.auth.signing_keys import SigningKeys
 
 #: Entra ID signs with nothing else. A token's own header is never asked which to use.
@@ -42,13 +43,13 @@ class EntraTokens:
         if claims.get("tid") != tenant:
             raise _refused("The token comes from another tenant.")
         roles = roles_of(claims.get("roles"))
-        oid = claims.get("oid") or claims.get("sub")
-        # A person's token says for which scopes he let the application act; an application's own has none.
-        if "scp" in claims or claims.get("idtyp") == "user":
-            name = claims.get("preferred_username") or claims.get("upn") or oid
-            return _principal(name, roles, oid, PrincipalKind.PERSON)
+        oid, sub = claims.get("oid"), claims.get("sub")
+        name = next((claims[claim] for claim in PERSONAL if claim in claims), None)
+        kind = kind_of(idtyp=claims.get("idtyp"), scopes=claims.get("scp"), names=name, oid=oid, sub=sub)
+        if kind is PrincipalKind.PERSON:
+            return _principal(name, roles, oid or sub, kind)
         application = claims.get("azp") or claims.get("appid") or oid
-        return _principal(claims.get("app_displayname") or application, roles, application, PrincipalKind.SERVICE)
+        return _principal(claims.get("app_displayname") or application, roles, application, kind)
 
     def _claims(self, token: str) -> Mapping[str, object]:
         if len(token) > _LONGEST:

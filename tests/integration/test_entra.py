@@ -50,8 +50,29 @@ def test_an_applications_token_belongs_to_the_application(issuer: Issuer) -> Non
     assert (found.client_id, found.kind, found.roles) == ("console-app", PrincipalKind.SERVICE, {Role.REVIEWER})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scp": None},
+        {"scp": None, "azp": None, "name": "Paula"},
+        {"scp": None, "preferred_username": None, "name": "Paula"},
+        {"scp": None, "preferred_username": None},
+        {"idtyp": "user", "scp": None, "preferred_username": None, "sub": "oid-of-paula"},
+    ],
+)
+def test_a_persons_token_without_scopes_such_as_an_id_token_is_no_services(issuer: Issuer, changes: dict) -> None:
+    found = identify(issuer, issuer.token(**changes))
+    assert (found.client_id, found.kind) == ("oid-of-paula", PrincipalKind.PERSON)
+
+
+def test_an_applications_token_of_a_tenant_that_does_not_send_idtyp_is_a_services(issuer: Issuer) -> None:
+    found = identify(issuer, issuer.token(scp=None, preferred_username=None, oid="sp", sub="sp"))
+    assert (found.client_id, found.kind) == ("console-app", PrincipalKind.SERVICE)
+
+
 def test_a_token_of_version_1_is_accepted(issuer: Issuer) -> None:
-    token = issuer.token(iss=f"https://sts.windows.net/{TENANT}/", appid="old-app", azp=None, scp=None)
+    own = {"scp": None, "preferred_username": None, "oid": "sp", "sub": "sp"}
+    token = issuer.token(iss=f"https://sts.windows.net/{TENANT}/", appid="old-app", azp=None, **own)
     assert identify(issuer, token).client_id == "old-app"
 
 
@@ -198,6 +219,13 @@ def test_easy_auth_is_ignored_unless_the_platform_is_trusted(issuer: Issuer) -> 
     assert trusted is not None
     assert (trusted.name, trusted.client_id, trusted.roles) == ("paula@example.org", "oid-of-paula", {Role.ADMIN})
     assert trusted.kind is PrincipalKind.PERSON
+
+
+def test_a_person_whom_easy_auth_does_not_name_is_no_service(issuer: Issuer) -> None:
+    headers = easy(oid="oid-of-paula", sub="pairwise", tid=TENANT, azp="console-app", roles="partner")
+    found = Credentials(settings(issuer, EASY_AUTH_TRUSTED=True), KeyRing({})).identify(headers)
+    assert found is not None
+    assert (found.client_id, found.kind) == ("oid-of-paula", PrincipalKind.PERSON)
 
 
 @pytest.mark.parametrize(
