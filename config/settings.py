@@ -6,13 +6,15 @@ import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigurationError
 
 _BASE = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+_GUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
 
 class AppMode(StrEnum):
@@ -221,7 +223,10 @@ class AuthSettings(BaseSettings):
 
     model_config = _BASE
 
-    tenant: str | None = Field(None, alias="ENTRA_TENANT_ID", pattern="^[0-9A-Za-z.-]+$")
+    #: A token names its tenant by this id and never by a domain.
+    tenant: Annotated[str, StringConstraints(to_lower=True, pattern=_GUID)] | None = Field(
+        None, alias="ENTRA_TENANT_ID"
+    )
     audience: str | None = Field(None, alias="ENTRA_AUDIENCE")
     authority: str = Field(
         "https://login.microsoftonline.com", alias="ENTRA_AUTHORITY", pattern=r"^https?://[^/?#@\s]+$"
@@ -233,6 +238,8 @@ class AuthSettings(BaseSettings):
     def _complete(self) -> AuthSettings:
         if self.tenant and not self.audiences:
             raise ValueError("ENTRA_TENANT_ID is set but ENTRA_AUDIENCE is not: say which tokens are meant for us.")
+        if self.easy_auth and not self.tenant:
+            raise ValueError("EASY_AUTH_TRUSTED is set but ENTRA_TENANT_ID is not: people of any tenant could log in.")
         return self
 
     @property

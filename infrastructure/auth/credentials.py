@@ -21,7 +21,8 @@ class Credentials:
     """API key, then bearer token, then Easy Auth: the first that is there decides, and a wrong one is refused."""
 
     def __init__(self, settings: AuthSettings, keys: KeyRing) -> None:
-        self._settings = settings
+        # Without the platform before us anybody could have written that header.
+        self._easy_auth = settings.tenant if settings.easy_auth else None
         self.keys = keys
         self._tokens = _tokens(settings) if settings.tenant else None
 
@@ -31,9 +32,8 @@ class Credentials:
             return self.keys.identify(key)
         if authorization := headers.get(_AUTHORIZATION):
             return self._bearer(authorization)
-        # Without the platform before us anybody could have written this header.
-        if self._settings.easy_auth and (header := headers.get(easy_auth.HEADER)):
-            return easy_auth.identify(header, self._settings.tenant)
+        if self._easy_auth and (header := headers.get(easy_auth.HEADER)):
+            return easy_auth.identify(header, self._easy_auth)
         return None
 
     def _bearer(self, authorization: str) -> Principal:

@@ -21,14 +21,14 @@ _SCOPE = ("http://schemas.microsoft.com/identity/claims/scope", "scp")
 _APPLICATION = ("azp", "appid")
 
 
-def identify(header: str, tenant: str | None) -> Principal:
+def identify(header: str, tenant: str) -> Principal:
     """The caller in the header. Raises Unauthenticated for one that cannot be read or is of another tenant."""
     claims, role_type = _claims(header)
 
     def first(*types: str) -> str | None:
         return next((value for wanted in types for typ, value in claims if typ == wanted), None)
 
-    if tenant is not None and first(*_TENANT) != tenant:
+    if first(*_TENANT) != tenant:
         raise Unauthenticated("The caller comes from another tenant.")
     roles = roles_of([value for typ, value in claims if typ in (role_type, "roles")])
     person, application = first(*_OBJECT), first(*_APPLICATION)
