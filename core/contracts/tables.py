@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import JsonValue
 
 from core.contracts.tasks import Contract
+from core.errors import Conflict
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking
 
 if TYPE_CHECKING:
@@ -117,6 +118,18 @@ class LiveTable:
     def as_feature_table(self) -> FeatureTable:
         """The same table, for what asks of its rows only."""
         return FeatureTable(self.schema, self.name, self.geometry_type or "Geometry", self.srid, ())
+
+
+def require_item(catalog: GeoTableCatalog, collection_id: str | None, item_id: str | None) -> None:
+    """Raise Conflict when a catalogued table would get another item: its review is about the one it has."""
+    if catalog.stac_item_id is None or (catalog.stac_collection_id, catalog.stac_item_id) == (collection_id, item_id):
+        return
+    raise Conflict(
+        f"Table {catalog.schema_name}.{catalog.table_name} is item {catalog.stac_item_id} of collection "
+        f"{catalog.stac_collection_id}; it cannot become item {item_id} of {collection_id}.",
+        hint=f"Send collection_id {catalog.stac_collection_id} and item_id {catalog.stac_item_id}, or unpublish the "
+        "table first.",
+    )
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import psycopg
 from psycopg import sql
 
 from core.contracts.effects import MergeFeatureTable, SwapFeatureTable
-from core.contracts.tables import staging_view
+from core.contracts.tables import require_item, staging_view
 from core.errors import Conflict, DuplicateKey, TargetChanged, TargetExists
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
-from infrastructure.postgres.feature_reads import match
+from infrastructure.postgres import feature_reads
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
@@ -25,13 +25,17 @@ _TRACKED = [name for name in VectorEtlTracking.model_fields if name not in ("tab
 def apply_swap(conn: Connection, effect: SwapFeatureTable) -> None:
     """Rename the staging table to its published name and write its catalogue rows.
 
-    Raises TargetExists when a table is there that the effect may not replace, Conflict when it cannot be dropped.
+    Raises TargetExists when a table is there that the effect may not replace, Conflict when it cannot be dropped or
+    is another item's.
     """
     names = {"schema": effect.schema, "table": effect.table, "name": effect.table}
     conn.execute(_Q["serialize_change"], names)
     kind = conn.execute(_Q["relation_kind"], names).fetchone()
     if kind is not None:
         _require_replaceable(effect, kind[0])
+        replaced = feature_reads.catalog(conn, effect.table)
+        if replaced is not None:
+            require_item(replaced, effect.catalog.stac_collection_id, effect.catalog.stac_item_id)
         drop_table(conn, effect.schema, effect.table)
     _rename(conn, "rename_table", effect.schema, effect.staging, effect.table)
     _tidy_index_names(conn, effect.schema, effect.table)
@@ -110,7 +114,7 @@ def write_style(conn: Connection, style: FeatureCollectionStyle) -> None:
 def _upsert(
     conn: Connection, effect: MergeFeatureTable, parts: dict[str, sql.Composable], columns: Sequence[str]
 ) -> None:
-    same = match(effect.key)
+    same = feature_reads.match(effect.key)
     assignments = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(n), sql.Identifier("s", n)) for n in columns
     )

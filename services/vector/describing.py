@@ -56,8 +56,7 @@ class LoadedTable:
         """`postgis-<schema>-<table>`, unless the request chose another for its only table, or the table has one."""
         if self.live is not None and self.live.catalog is not None and self.live.catalog.stac_item_id:
             return self.live.catalog.stac_item_id
-        chosen = self.parameters.item_id if self.alone else None
-        return chosen or table_item_id(self.plan.schema_name, self.plan.name)
+        return requested_item(self.parameters, self.plan, alone=self.alone)
 
     @property
     def temporal(self) -> tuple[datetime, datetime] | None:
@@ -66,6 +65,12 @@ class LoadedTable:
             return None
         first, last = self.facts.temporal
         return datetime.fromisoformat(first), datetime.fromisoformat(last)
+
+
+def requested_item(parameters: ProcessVectorParameters, plan: TablePlan, *, alone: bool) -> str:
+    """The id of a new table's item."""
+    chosen = parameters.item_id if alone else None
+    return chosen or table_item_id(plan.schema_name, plan.name)
 
 
 def described(table: LoadedTable) -> VectorMetadata:

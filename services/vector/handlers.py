@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 
 from core.contracts.context import TaskContext
+from core.contracts.tables import require_item
 from core.contracts.vector import (
     CreateVectorStac,
     LayerPlan,
     PreparedVector,
     ProcessVectorParameters,
+    TablePlan,
     UploadedVector,
     UploadVector,
     VectorProcessed,
@@ -20,7 +22,7 @@ from core.contracts.vector import (
 )
 from core.errors import TargetExists
 from core.models.catalog import WriteMode
-from services.vector import fetching, joining, layers, publishing, uploading
+from services.vector import describing, fetching, joining, layers, publishing, uploading
 
 _PARTITION_BYTES = 64 << 20
 _MAX_PARTITIONS = 16
@@ -30,7 +32,7 @@ _PREPARED, _UPLOADED, _INDEXED = 1, 2, 3  #: phases of the one task of process_v
 def prepare(parameters: ProcessVectorParameters, ctx: TaskContext) -> PreparedVector:
     """Open the file, decide everything about its tables, and make them, empty, under the names of unfinished ones.
 
-    Raises TargetExists, SchemaMismatch, and every DataError that opening and planning can.
+    Raises TargetExists, Conflict, SchemaMismatch, and every DataError that opening and planning can.
     """
     return _prepare(parameters, ctx, _fetcher(parameters, ctx))
 
@@ -90,6 +92,8 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
     tables = [table for layer in planned for table in layer.tables]
     for table in tables:
         _require_free(parameters, table.name, ctx)
+        if parameters.write_mode is WriteMode.OVERWRITE:
+            _require_same_item(parameters, table, len(tables) == 1, ctx)
     prepared = PreparedVector(layers=planned, size_bytes=blob.size, etag=blob.etag, started_at=started)
     ctx.tables.drop_leftovers(parameters.schema_name, ctx.job_id, keep=())
     for number in range(len(prepared.layers)):
@@ -104,6 +108,13 @@ def _conformed(layer: LayerPlan, parameters: ProcessVectorParameters, ctx: TaskC
     shown = str(parameters.source)
     tables = tuple(joining.conformed(t, ctx.tables.live(t.schema_name, t.name), shown) for t in layer.tables)
     return layer.model_copy(update={"tables": tables})
+
+
+def _require_same_item(parameters: ProcessVectorParameters, table: TablePlan, alone: bool, ctx: TaskContext) -> None:
+    live = ctx.tables.live(table.schema_name, table.name)
+    if live is not None and live.catalog is not None:
+        wanted = describing.requested_item(parameters, table, alone=alone)
+        require_item(live.catalog, parameters.collection_id, wanted)
 
 
 def _require_free(parameters: ProcessVectorParameters, name: str, ctx: TaskContext) -> None:

@@ -85,6 +85,20 @@ def test_an_approved_table_is_served_until_its_next_revision_is_approved(api: Ap
     assert chain == [(1, False, True), (2, True, False)]
 
 
+def test_a_published_table_is_not_replaced_under_another_item_which_nobody_would_review(api: Api) -> None:
+    decide(api, load(api, "old"))
+    put_points(api, "new")
+    options = {"overwrite": True, "collection_id": "elsewhere"}
+    body = {**IDS, "container_name": "bronze-vectors", "file_name": "towns.geojson", "processing_options": options}
+    answer = api.of("ann").post("/api/platform/submit", json=body)
+    assert answer.status_code == 202, answer.text
+    api.drain()
+    assert (served(api), shown(api)) == (["old"], True)
+    status = api.get(f"/api/platform/status/{answer.json()['request_id']}", "ann")
+    assert (status["job_status"], status["job_error"]["code"]) == ("failed", "CONFLICT")
+    assert "item postgis-geo-towns_r_v1 of collection system-vectors" in status["job_error"]["message"]
+
+
 def test_a_refused_revision_changes_nothing_that_is_served(api: Api) -> None:
     decide(api, load(api, "old"))
     second = load(api, "wrong", overwrite=True)

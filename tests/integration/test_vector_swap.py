@@ -68,6 +68,19 @@ def test_a_table_that_appeared_meanwhile_is_not_replaced(rig, tmp_path):
     assert rig.query("select * from geo.t") == [(1,)]
 
 
+def test_a_table_that_became_another_item_meanwhile_is_not_replaced(rig, tmp_path):
+    path = geojson(tmp_path, (point(), {"n": 1}))
+    rig.load(path)
+    parameters = rig.parameters(rig.put(path), write_mode="overwrite")
+    done: dict = {}
+    for number in (1, 2):
+        rig.stage(number, parameters, done, rig.context(job_id="a" * 64))
+    rig.query("update geo.table_catalog set stac_item_id = 'mine'")
+    with pytest.raises(Conflict, match="is item mine of collection"):
+        rig.stage(3, parameters, done, rig.context(job_id="a" * 64))
+    assert rig.query("select n from geo.t") == [(1,)]
+
+
 def test_a_view_under_the_name_is_never_dropped(rig, tmp_path):
     rig.query("create view geo.t as select 1 as other")
     with pytest.raises(Conflict, match="not an ordinary table"):
