@@ -24,6 +24,22 @@ def conformed(plan: TablePlan, live: LiveTable | None, shown: str) -> TablePlan:
     Raises NotFound when the table is not there, and SchemaMismatch naming the columns that differ. A column may be
     narrower in the file; none may be missing on either side.
     """
+    return plan.model_copy(update={"geometry_type": _fitting(plan, live, shown).geometry_type})
+
+
+def require_planned(plan: TablePlan, live: LiveTable | None, shown: str) -> LiveTable:
+    """The table that rows join which were loaded for it. Raises as `conformed` does when they do not fit any more."""
+    found = _fitting(plan, live, shown)
+    if found.geometry_type != plan.geometry_type:
+        raise SchemaMismatch(
+            f"{found.schema}.{found.name} holds {found.geometry_type} geometries now; those of {shown} were made "
+            f"{plan.geometry_type} for it.",
+            hint="Submit it again.",
+        )
+    return found
+
+
+def _fitting(plan: TablePlan, live: LiveTable | None, shown: str) -> LiveTable:
     if live is None or live.catalog is None:
         raise NotFound(
             f"There is no table {plan.schema_name}.{plan.name} that rows could join.",
@@ -35,7 +51,7 @@ def conformed(plan: TablePlan, live: LiveTable | None, shown: str) -> TablePlan:
             f"{shown} does not fit into {live.schema}.{live.name}: {'; '.join(differences)}.",
             hint="Rename with column_mapping, or send write_mode=overwrite to replace the table.",
         )
-    return plan.model_copy(update={"geometry_type": live.geometry_type})
+    return live
 
 
 def upsert_key(parameters: ProcessVectorParameters, plan: TablePlan, live: LiveTable) -> tuple[str, ...]:

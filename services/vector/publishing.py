@@ -123,7 +123,7 @@ def _loaded(task: CreateVectorStac, ctx: TaskContext) -> list[_Loaded]:
         for position, staging in enumerate(task.prepared.staging(ctx.job_id, number)):
             rows = sum(u.tables[position].rows_written for u in uploads)
             plan = layer.tables[position]
-            live = ctx.tables.live(plan.schema_name, plan.name) if task.parameters.joins else None
+            live = _joined(task, plan, ctx) if task.parameters.joins else None
             if rows:
                 found.append(_Loaded(plan, staging, layer, uploads, rows, live))
     if not found:
@@ -131,6 +131,12 @@ def _loaded(task: CreateVectorStac, ctx: TaskContext) -> list[_Loaded]:
         reasons = " ".join(f.message for layer in _layers(task) for f in layer) or "Nothing could be read."
         raise NoFeatures(f"None of the {read:,} features of {task.parameters.source} can be stored. {reasons}")
     return found
+
+
+def _joined(task: CreateVectorStac, plan: TablePlan, ctx: TaskContext) -> LiveTable:
+    """The table that the rows join, as it is now. Raises SchemaMismatch when they no longer fit."""
+    live = ctx.tables.live(plan.schema_name, plan.name)
+    return joining.require_planned(plan, live, str(task.parameters.source))
 
 
 def _publish(task: CreateVectorStac, table: _Loaded, alone: bool, now: datetime, ctx: TaskContext) -> PublishedTable:

@@ -154,6 +154,33 @@ def test_rows_do_not_join_a_table_that_changed_meanwhile_and_the_next_attempt_su
     assert rig.query("select feature_count, bbox_maxx from geo.table_catalog") == [(4, 4)]
 
 
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([(point(), {"code": "new", "n": "many"})], "n is integer in the file and text in the table"),
+        ([({"type": "Point", "coordinates": [1, 2, 3]}, {"code": "new", "n": 1})], "holds PointZ geometries now"),
+        (None, r"no table geo\.t"),
+    ],
+)
+def test_rows_do_not_join_a_table_that_has_become_another_since_they_were_loaded(rig, tmp_path, rows, named):
+    start(rig, tmp_path)
+    parameters = rig.parameters(
+        rig.put(geojson(tmp_path, (point(3, 3), {"code": "late", "n": 0}), name="late.geojson")), write_mode="append"
+    )
+    done: dict = {}
+    for number in (1, 2):
+        rig.stage(number, parameters, done, rig.context(job_id="b" * 64))
+    if rows is None:
+        rig.query("drop table geo.t")
+        rig.query("delete from geo.table_catalog")
+    else:
+        rig.load(geojson(tmp_path, *rows), write_mode="overwrite")
+    with pytest.raises((SchemaMismatch, NotFound), match=named):
+        rig.stage(3, parameters, done, rig.context(job_id="b" * 64))
+    assert rig.query("select count(*) from pg_class where strpos(relname, '__stg_') > 0") == [(0,)]
+    assert rows is None or rig.query("select code from geo.t") == [("new",)]
+
+
 def test_a_merge_that_is_committed_twice_is_refused_the_second_time(rig, tmp_path):
     start(rig, tmp_path)
     parameters = rig.parameters(
