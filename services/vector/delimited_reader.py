@@ -149,10 +149,9 @@ class DelimitedReader(TableReader):
 def _skipping(findings: Findings | None) -> Callable[[pa_csv.InvalidRow], str]:
     def skip(row: pa_csv.InvalidRow) -> str:
         if findings is not None:
-            sample = f"; the first has {row.actual_columns} of {row.expected_columns}: {row.text[:80]!r}"
             known = findings.count(FindingCode.BAD_ROW)
-            message = None if known else f"Lines with the wrong number of cells were left out{sample}."
-            findings.add(FindingCode.BAD_ROW, 1, message=message)
+            sample = f"One has {row.actual_columns} of {row.expected_columns}: {row.text[:80]!r}."
+            findings.add(FindingCode.BAD_ROW, 1, detail=None if known else sample)
         return "skip"
 
     return skip

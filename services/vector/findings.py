@@ -8,6 +8,7 @@ from itertools import islice
 from core.contracts.vector import Finding, FindingCode, Severity
 
 _FIRST = 10
+_SENTENCES = 5  #: distinct details that a message holds
 
 _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.NULL_GEOMETRY: "Features without geometry, left out: {count}.",
@@ -47,20 +48,20 @@ _INFO = {
 
 
 class Findings:
-    """Counts by code. Codes without a counted message need one when they are first added."""
+    """Counts by code. A message is the counted sentence of its code, if it has one, and then the distinct details."""
 
     def __init__(self) -> None:
         self._counts: dict[FindingCode, int] = {}
         self._ids: dict[FindingCode, list[int]] = {}
         self._values: dict[FindingCode, list[float]] = {}
-        self._messages: dict[FindingCode, str] = {}
+        self._details: dict[FindingCode, dict[str, None]] = {}
 
     def add(
         self,
         code: FindingCode,
         count: int,
         ids: Iterable[int] = (),
-        message: str | None = None,
+        detail: str | None = None,
         values: Iterable[float] = (),
     ) -> None:
         """Count some more, and remember the first few feature ids and what was measured of them."""
@@ -71,14 +72,9 @@ class Findings:
         known.extend(int(i) for i in islice(ids, _FIRST - len(known)))
         measured = self._values.setdefault(code, [])
         measured.extend(float(v) for v in islice(values, _FIRST - len(measured)))
-        if message is not None:
-            self._messages[code] = message
-
-    def merge(self, other: Findings) -> None:
-        """Count what `other` did as well; call in the order of the features."""
-        for code, count in other._counts.items():
-            message = None if code in self._messages else other._messages.get(code)
-            self.add(code, count, other._ids[code], message, other._values[code])
+        details = self._details.setdefault(code, {})
+        if detail and len(details) < _SENTENCES:
+            details[detail] = None
 
     def count(self, code: FindingCode) -> int:
         """How many so far."""
@@ -90,22 +86,26 @@ class Findings:
 
     def _finding(self, code: FindingCode) -> Finding:
         count = self._counts[code]
-        message = self._messages.get(code) or _MESSAGES[code].format(count=f"{count:,}")
+        message = " ".join(part for part in (_counted(code, count), *self._details[code]) if part)
         severity = Severity.INFO if code in _INFO else Severity.WARNING
         ids, values = tuple(self._ids[code]), tuple(self._values[code])
         return Finding(code=code, severity=severity, message=message, count=count, feature_ids=ids, values=values)
+
+
+def _counted(code: FindingCode, count: int) -> str:
+    return _MESSAGES.get(code, "").format(count=f"{count:,}")
 
 
 def merged(parts: Iterable[Finding]) -> tuple[Finding, ...]:
     """One finding a code from those of several stages and partitions, given in the order of the features."""
     whole = Findings()
     for part in parts:
-        kept = whole.count(part.code) or part.code in _MESSAGES
-        whole.add(part.code, part.count, part.feature_ids, None if kept else part.message, part.values)
+        detail = part.message.removeprefix(_counted(part.code, part.count)).strip()
+        whole.add(part.code, part.count, part.feature_ids, detail, part.values)
     return whole.listed()
 
 
 def warned(messages: Sequence[str], findings: Findings) -> None:
     """Record what a reading library complained of, each sentence once. Measures are counted where they are dropped."""
     distinct = list(dict.fromkeys(m.strip() for m in messages if m.strip() and "Measured (M)" not in m))
-    findings.add(FindingCode.READER_WARNING, len(distinct), message=" | ".join(m[:300] for m in distinct[:5]) or None)
+    findings.add(FindingCode.READER_WARNING, len(distinct), detail=" | ".join(m[:300] for m in distinct[:5]) or None)

@@ -114,7 +114,7 @@ class GdalReader:
     ) -> Iterator[pa.RecordBatch]:
         notes = list(self._notes)
         if columns is None and self.driver in _JSON_DRIVERS and _mentions_nul(self._path):
-            findings.add(FindingCode.NUL_REMOVED, 1, message="Texts are cut at their first NUL character.")
+            findings.add(FindingCode.NUL_REMOVED, 1, detail="Texts are cut at their first NUL character.")
         rows = batch_rows(_size(self._path), self.feature_count)
         first, stop = (0, self.feature_count) if part is None else (part.start, part.stop)
         whole_layer = part is None or stop == self.feature_count

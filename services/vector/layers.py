@@ -31,7 +31,7 @@ def planned_layers(fetched: Path, parameters: ProcessVectorParameters, partition
             empty.append(layer.name)
     if not plans:
         raise NoFeatures(f"No layer of {parameters.source} has a feature with a geometry.", hint="Check the file.")
-    findings.add(FindingCode.LAYER_LEFT_OUT, len(empty), message=f"No table was made of {', '.join(empty[:30])}.")
+    findings.add(FindingCode.LAYER_LEFT_OUT, len(empty), detail=f"No table was made of {', '.join(empty[:30])}.")
     _require_distinct(plans, parameters)
     return (_with(plans[0], findings), *plans[1:])
 

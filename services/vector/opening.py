@@ -47,7 +47,7 @@ def explore(fetched: Path, parameters: ProcessVectorParameters, findings: Findin
         if not parameters.all_layers:
             return [found.layer(layer)]
         layers += found.layers(left_out)
-    findings.add(FindingCode.LAYER_LEFT_OUT, len(left_out), message=f"No table was made of {', '.join(left_out[:30])}.")
+    findings.add(FindingCode.LAYER_LEFT_OUT, len(left_out), detail=f"No table was made of {', '.join(left_out[:30])}.")
     if not layers:
         raise NoFeatures(
             f"{parameters.source} has no layer with features that have a geometry.", hint="Check the file."

@@ -118,7 +118,7 @@ def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findin
     counted = sorted((wkb.NAMES[code], count) for code, count in found.counts.items() if code in wkb.NAMES)
     kinds_shown = ", ".join(f"{count:,} {kind}" for kind, count in counted)
     message = f"The layer mixes {kinds_shown}; {fate}."
-    findings.add(FindingCode.MIXED_GEOMETRY_TYPES, sum(found.counts.values()), message=message)
+    findings.add(FindingCode.MIXED_GEOMETRY_TYPES, sum(found.counts.values()), detail=message)
     return tables
 
 
@@ -156,7 +156,7 @@ def _report_renamed(
         if c.name != c.source_name.lower() and parameters.column_mapping.get(c.source_name) != c.name
     ]
     shown = ", ".join(f"{c.source_name!r} is {c.name}" for c in renamed[:20])
-    findings.add(FindingCode.RENAMED_COLUMN, len(renamed), message=f"Columns were renamed: {shown}.")
+    findings.add(FindingCode.RENAMED_COLUMN, len(renamed), detail=f"Columns were renamed: {shown}.")
 
 
 def _srid(target_crs: str) -> int:

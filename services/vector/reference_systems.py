@@ -41,13 +41,13 @@ def source_crs(stated: StatedCrs, given: str | None, bounds: Bounds | None, show
             )
         return _text(found)
     if wanted is not None:
-        findings.add(FindingCode.CRS_GIVEN, 1, message=f"The file states no CRS; input_crs {given} was used.")
+        findings.add(FindingCode.CRS_GIVEN, 1, detail=f"The file states no CRS; input_crs {given} was used.")
         return _text(_horizontal(wanted))
     if bounds is not None and looks_like_degrees(bounds):
         findings.add(
             FindingCode.CRS_ASSUMED,
             1,
-            message=f"The file states no CRS; its coordinates, {_shown(bounds)}, were taken as EPSG:4326.",
+            detail=f"The file states no CRS; its coordinates, {_shown(bounds)}, were taken as EPSG:4326.",
         )
         return LONLAT
     extent = "" if bounds is None else f" and its coordinates, {_shown(bounds)}, are no degrees"
@@ -100,12 +100,12 @@ def report_accuracy(source: str, target: str, area: Bounds | None, findings: Fin
     missing = sorted({g.short_name for o in group.unavailable_operations[:1] for g in o.grids if not g.available})
     if "ballpark" in best.description.lower():
         message = f"{path}: the shift between the datums is not known, so coordinates may be off by a hundred metres."
-        findings.add(FindingCode.BALLPARK_TRANSFORMATION, 1, message=message)
+        findings.add(FindingCode.BALLPARK_TRANSFORMATION, 1, detail=message)
     elif missing and not group.best_available:
         message = f"{path}, within {best.accuracy:g} m; a better way needs the grid {', '.join(missing)}."
-        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, message=message)
+        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, detail=message)
     elif best.accuracy > 0:
-        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, message=f"{path}, within {best.accuracy:g} m.")
+        findings.add(FindingCode.TRANSFORMATION_ACCURACY, 1, detail=f"{path}, within {best.accuracy:g} m.")
 
 
 def report_place(crs: str, bounds: Bounds, features: int, findings: Findings) -> None:
@@ -120,9 +120,9 @@ def report_place(crs: str, bounds: Bounds, features: int, findings: Findings) ->
     where = f"The coordinates, {_shown(bounds)}, lie outside the area of {_name(system)}, {used.name}"
     if _touches(crs, (miny, minx, maxy, maxx), used.bounds):
         message = f"{where}; with x and y exchanged they would lie inside."
-        findings.add(FindingCode.SWAPPED_COORDINATES, features, message=message)
+        findings.add(FindingCode.SWAPPED_COORDINATES, features, detail=message)
     else:
-        findings.add(FindingCode.OUTSIDE_CRS_AREA, features, message=f"{where}.")
+        findings.add(FindingCode.OUTSIDE_CRS_AREA, features, detail=f"{where}.")
 
 
 def _touches(crs: str, bounds: Bounds, used: Bounds) -> bool:

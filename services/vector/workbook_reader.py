@@ -113,12 +113,12 @@ def _report_formulas(path: Path, sheet: str, findings: Findings) -> None:
         formulas, without = _formulas(archive, member)
     kept = formulas - len(without)
     message = f"Sheet {sheet!r} has {kept:,} cells with formulas, read as they were last calculated."
-    findings.add(FindingCode.FORMULA, kept, message=message)
+    findings.add(FindingCode.FORMULA, kept, detail=message)
     findings.add(
         FindingCode.FORMULA_NOT_CALCULATED,
         len(without),
         [row - 1 for row in without],
-        message=f"Sheet {sheet!r} has {len(without):,} cells with formulas that no program has calculated, read as "
+        detail=f"Sheet {sheet!r} has {len(without):,} cells with formulas that no program has calculated, read as "
         "empty. Open the workbook, calculate and save it.",
     )
 

@@ -168,6 +168,22 @@ def test_every_file_of_an_archive_becomes_a_table_and_others_are_named(tmp_path)
     assert planned(tmp_path, path, all_layers=True) == {"t_a": ("Point", 1), "t_b": ("Point", 2)}
 
 
+def test_findings_of_several_layers_keep_what_is_said_of_each(rig, tmp_path):
+    path = tmp_path / "f.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "lat,lon,Café Olé\n1,2,x\n1,2\n")
+        archive.writestr("b.csv", "lat,lon,Große Straße\n1,2,x\n1,2,x,y\n")
+        archive.writestr("empty.csv", "lat,lon\n,\n")
+        archive.writestr("text.csv", "text\nx\n")
+    messages = {f.code: (f.count, f.message) for f in rig.load(path, all_layers=True).result.findings}
+    left_out = "No table was made of text.csv. No table was made of empty."
+    assert messages[FindingCode.LAYER_LEFT_OUT] == (2, left_out)
+    renamed = "Columns were renamed: 'Café Olé' is café_olé. Columns were renamed: 'Große Straße' is große_straße."
+    assert messages[FindingCode.RENAMED_COLUMN] == (2, renamed)
+    bad_rows = "Lines with the wrong number of cells, left out: 2. One has 2 of 3: '1,2'. One has 4 of 3: '1,2,x,y'."
+    assert messages[FindingCode.BAD_ROW] == (2, bad_rows)
+
+
 def test_a_layer_of_unlike_types_becomes_a_table_for_each_kind_when_asked(tmp_path):
     path = tmp_path / "f.gpkg"
     shapes = [shapely.Point(1, 2), shapely.box(0, 0, 1, 1), shapely.MultiPoint([(3, 4), (5, 6)])]
