@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -26,6 +27,7 @@ _LATITUDE = 85.051
 _TILE = 256
 #: A file that nobody refers to and that is younger than this may belong to a job that has not committed yet.
 _SETTLED = timedelta(hours=1)
+_OURS = re.compile(r"mosaic-[0-9a-f]{16}\.json")
 
 
 def mosaic_file(
@@ -58,7 +60,7 @@ def _written(
 ) -> tuple[MosaicFile, MosaicSummary]:
     document = mosaicjson(collection_id, members.values(), maxzoom)
     data = json.dumps(document, separators=(",", ":")).encode()
-    name = immutable_name(CONTAINER, slug(collection_id), "mosaic", hashlib.sha256(data).hexdigest(), ".json")
+    name = immutable_name(CONTAINER, _folder(collection_id), "mosaic", hashlib.sha256(data).hexdigest(), ".json")
     ctx.storage.put(data, name, content_type=MEDIA_TYPE)
     href = ctx.storage.href(name)
     _tidy(ctx, collection_id, {name.path, *_path(ctx, stored)})
@@ -135,6 +137,11 @@ def _member(item: StacJson) -> CatalogMember:
     )
 
 
+def _folder(collection_id: str) -> str:
+    """A folder without COGs, and of this collection alone: ids that differ may share a slug."""
+    return f"_mosaics/{slug(collection_id)[:100]}-{hashlib.sha256(collection_id.encode()).hexdigest()[:8]}"
+
+
 def _path(ctx: TaskContext, assets: dict[str, dict[str, str]]) -> set[str]:
     name = ctx.storage.parse_href(assets["mosaicjson"]["href"]) if "mosaicjson" in assets else None
     return {name.path} if name else set()
@@ -142,7 +149,8 @@ def _path(ctx: TaskContext, assets: dict[str, dict[str, str]]) -> set[str]:
 
 def _tidy(ctx: TaskContext, collection_id: str, kept: set[str]) -> None:
     """Delete what earlier changes of the collection left, but nothing that a job may be about to refer to."""
-    settled = datetime.now(UTC) - _SETTLED
-    for blob in list(ctx.storage.list(CONTAINER, f"{slug(collection_id)}/mosaic-")):
-        if blob.name.path not in kept and blob.last_modified < settled:
+    settled, folder = datetime.now(UTC) - _SETTLED, f"{_folder(collection_id)}/"
+    for blob in list(ctx.storage.list(CONTAINER, folder)):
+        ours = _OURS.fullmatch(blob.name.path.removeprefix(folder))
+        if ours and blob.name.path not in kept and blob.last_modified < settled:
             ctx.storage.delete(blob.name)

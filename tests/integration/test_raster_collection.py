@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 from pathlib import Path
 
@@ -170,6 +171,27 @@ def test_a_mosaicjson_is_written_on_request_and_kept_up_by_whoever_adds_to_the_c
     more = check_mosaicjson(api)
     assert len({href for hrefs in more["tiles"].values() for href in hrefs}) == 3
     assert more["bounds"][2] > made["bounds"][2] + 3
+
+
+def test_writing_a_mosaic_removes_its_own_old_ones_but_no_cog_and_no_other_collections(api: Api, upload) -> None:
+    """A COG may be called mosaic, and two collections may be called alike."""
+    store = api.runtime.storage
+    for number, name in enumerate(("re.lief", "re-lief")):
+        given = {"container_name": "bronze-rasters", "blob_list": [upload(f"mosaic-{number}.tif", number)]}
+        wanted = {"collection_id": name, "access_level": "ouo", "create_mosaicjson": True, "output_folder": "re-lief"}
+        api.submit("process_raster_collection_v2", by="ada", **given, **wanted)
+        api.drain()
+    before = {blob.name for blob in store.list("silver-cogs")}
+    for name in before:
+        os.utime(store.gdal_path(name), (0, 0))
+    for number in (2, 3):
+        given = {"container_name": "bronze-rasters", "blob_name": upload(f"c{number}.tif", number)}
+        api.submit("process_raster_v2", by="ada", **given, collection_id="re-lief", access_level="ouo")
+        api.drain()
+    gone = before - {blob.name for blob in store.list("silver-cogs")}
+    assert len(before) == 4 and [name.suffix for name in gone] == [".json"]
+    for (content,) in api.query("SELECT content FROM pgstac.collections"):
+        assert store.head(store.parse_href(content["assets"]["mosaicjson"]["href"])).size > 0
 
 
 def test_two_jobs_that_extend_a_collection_at_once_are_both_in_it_and_in_its_mosaic(api: Api, upload) -> None:
