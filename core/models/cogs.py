@@ -29,6 +29,7 @@ class CogMetadata(Record):
             Index(("etl_job_id",)),
             Index(("created_at",)),
             Index(("dataset_id", "resource_id", "version_id")),
+            Index(("other_cogs",), method="gin"),
         ),
         checks=(BBOX_ORDERED, BBOX_WHOLE, TIME_ORDERED),
     )

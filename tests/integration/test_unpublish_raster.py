@@ -140,5 +140,6 @@ def test_a_file_that_is_catalogued_again_meanwhile_is_kept(api: Api, published: 
     for item in open_blobs:
         api.runtime.machine.process(item)
     api.drain()
-    [(data,)] = api.query("SELECT blob_path FROM app.cog_metadata WHERE stac_item_id = 'd-r-v-b'")
-    assert data in blobs(api)
+    [(assets,)] = api.query("SELECT content -> 'assets' FROM pgstac.items WHERE id = 'd-r-v-b'")
+    files = {api.runtime.storage.parse_href(asset["href"]).path for asset in assets.values()}
+    assert len(files) == 3 and files <= blobs(api), "of every tier"

@@ -7,8 +7,7 @@ ON CONFLICT (cog_id) DO UPDATE SET ({columns}) = ROW ({values})
 
 -- name: other_owner
 -- Another COG's row that claims the same file.
-SELECT cog_id FROM app.cog_metadata
-WHERE container = %(container)s AND blob_path = %(blob_path)s AND cog_id <> %(cog_id)s
+SELECT cog_id FROM app.owners_of_file(%(container)s, %(blob_path)s) WHERE cog_id <> %(cog_id)s
 
 -- name: one
 -- The row of a COG.

@@ -58,7 +58,7 @@ WHERE j.job_id = %(job_id)s AND e.task_index IS NULL AND e.event_type <> 'task_c
 
 -- name: is_catalogued
 -- Whether a file has come into use again.
-SELECT EXISTS (SELECT FROM app.cog_metadata WHERE container = %(container)s AND blob_path = %(path)s)
+SELECT EXISTS (SELECT FROM app.owners_of_file(%(container)s, %(path)s))
 
 -- name: is_published
 -- Whether the public sees an item.

@@ -61,5 +61,4 @@ SELECT pgstac.delete_collection(%(collection_id)s)
 
 -- name: cataloged
 -- Which of these files are COGs of the catalogue, and whose.
-SELECT blob_path, stac_collection_id || '/' || stac_item_id FROM app.cog_metadata
-WHERE container = %(container)s AND blob_path = ANY (%(paths)s)
+SELECT p.path, o.item FROM unnest(%(paths)s::text[]) AS p (path), app.owners_of_file(%(container)s, p.path) o
