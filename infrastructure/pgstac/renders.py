@@ -25,6 +25,7 @@ Connection = psycopg.Connection[TupleRow]
 Check = Callable[[RenderSpec, CogMetadata], None]
 
 _SQL = Queries("cog_metadata")
+_PGSTAC = Queries("pgstac")
 
 
 class RenderConfigs:
@@ -88,7 +89,9 @@ class RenderConfigs:
 
     @staticmethod
     def _locked(conn: Connection, cog_id: str) -> CogMetadata:
-        conn.execute(_SQL["lock_cog"], {"cog_id": cog_id})
+        # Jobs take the collection before the row. Whoever did it the other way round could block one, and be blocked.
+        collection = read_cog_metadata(conn, cog_id).stac_collection_id
+        conn.execute(_PGSTAC["lock_collection"], {"collection_id": collection})
         return read_cog_metadata(conn, cog_id)
 
     @staticmethod

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+import psycopg
 import pytest
 import rasterio
 from rio_tiler.colormap import cmap
@@ -78,11 +80,26 @@ def test_a_named_render_is_seen_in_item_tiles_and_list_until_it_is_removed(geo: 
         ("default", False, True),
         ("flood", True, False),
     ]
+    assert [reviewer.get(f"{url}/{shown['render_id']}").json() for shown in listed] == listed
     assert reviewer.delete(f"{url}/flood").status_code == 200 and geo.public.get(preview).content == plain
     assert reviewer.get(f"{url}/flood").status_code == 404
     assert geo.api.query("SELECT action::text FROM app.audit_log WHERE object_type = 'render' ORDER BY audit_id") == [
         ("render.put",), ("render.put",), ("render.delete",),
     ]  # fmt: skip
+
+
+def test_a_render_that_waits_for_a_job_on_its_collection_holds_nothing_the_job_needs(geo: Platform, dem: dict) -> None:
+    """A job locks the collection and then the COG's row; the other way round, each would wait for the other."""
+    cog = f"{dem['collection']}:{dem['id']}"
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7073 AND NOT granted"
+    with psycopg.connect(geo.api.db) as job, ThreadPoolExecutor(1) as other:
+        job.execute("SELECT pg_advisory_xact_lock(7073, hashtext(%s))", [dem["collection"]])
+        made = other.submit(geo.api.of("rex").post, f"/api/raster/{quote(cog)}/renders", json=FLOOD)
+        while geo.api.query(waiting) == [(0,)]:
+            assert not made.done(), made.result().text
+        job.execute("SELECT FROM app.cog_metadata WHERE cog_id = %s FOR UPDATE NOWAIT", [cog])
+        job.rollback()
+        assert made.result().status_code == 201
 
 
 def test_renders_survive_processing_again_and_only_one_is_the_default(geo: Platform, tmp_path: Path) -> None:

@@ -25,10 +25,6 @@ SELECT * FROM app.raster_render_configs WHERE cog_id = %(cog_id)s ORDER BY rende
 -- One named render.
 SELECT * FROM app.raster_render_configs WHERE cog_id = %(cog_id)s AND render_id = %(render_id)s
 
--- name: lock_cog
--- One change of a COG's renders at a time; where its item is.
-SELECT stac_collection_id, stac_item_id FROM app.cog_metadata WHERE cog_id = %(cog_id)s FOR UPDATE
-
 -- name: no_default
 -- No render of the COG is its default any more.
 UPDATE app.raster_render_configs SET is_default = false, updated_at = clock_timestamp()
