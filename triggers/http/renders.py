@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -94,23 +95,16 @@ def listing(cog_id: CogId, runtime: TheRuntime, caller: Member, base: BaseUrl) -
     """Every way to draw the COG."""
     record = _visible(runtime.renders.cog(cog_id), caller)
     named = runtime.renders.list(cog_id)
-    automatic = Render(
-        cog_id=cog_id,
-        render_id=_AUTOMATIC,
-        title="Default view",
-        render=record.default_render or {},
-        is_default=not any(config.is_default for config in named),
-        automatic=True,
-        links=_links(record, None, base),
-    )
-    shown = [automatic, *(_render(config, record, base) for config in named)]
+    shown = [_automatic(record, named, base), *(_render(config, record, base) for config in named)]
     return RenderList(cog_id=cog_id, count=len(shown), renders=shown)
 
 
 @router.get("/{render_id}")
 def one(cog_id: CogId, render_id: RenderId, runtime: TheRuntime, caller: Member, base: BaseUrl) -> Render:
-    """One named render."""
+    """One named render, or the automatic one, which is called `default`."""
     record = _visible(runtime.renders.cog(cog_id), caller)
+    if render_id == _AUTOMATIC:
+        return _automatic(record, runtime.renders.list(cog_id), base)
     return _render(runtime.renders.get(cog_id, render_id), record, base)
 
 
@@ -155,6 +149,18 @@ def _visible(record: CogMetadata, caller: Principal) -> CogMetadata:
     if caller.sees_everything or record.client_id == caller.client_id:
         return record
     raise NotFound(f"There is no COG {record.cog_id!r}.")
+
+
+def _automatic(record: CogMetadata, named: Iterable[RasterRenderConfig], base: str) -> Render:
+    return Render(
+        cog_id=record.cog_id,
+        render_id=_AUTOMATIC,
+        title="Default view",
+        render=record.default_render or {},
+        is_default=not any(config.is_default for config in named),
+        automatic=True,
+        links=_links(record, None, base),
+    )
 
 
 def _render(config: RasterRenderConfig, record: CogMetadata, base: str) -> Render:
