@@ -17,14 +17,16 @@ from core.models.cogs import CogMetadata
 from core.models.datasets import DatasetRef
 
 StacJson = Mapping[str, JsonValue]
+#: The collection's asset that is its MosaicJSON.
+MOSAIC_ASSET = "mosaicjson"
 
 
 @dataclass(frozen=True)
 class MosaicFile:
-    """A MosaicJSON that was written for a collection as it was read: exactly `members` when the effect has run."""
+    """A MosaicJSON that was written for a collection as it was read: `cogs` are those of all items after the effect."""
 
     asset: StacJson
-    members: frozenset[str]
+    cogs: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,22 @@ class UpsertStacItem:
 
     An existing item keeps its `app:published*` and `app:approved_by` properties. With `must_exist` a collection that
     is absent is a NotFound. Countries (`geo:*`) and the stored render configurations of its COG, whose row must have
-    been written before, are added as it is written.
+    been written before, are added as it is written. A MosaicJSON that would no longer list the COGs of the collection
+    is a CollectionChanged, or with `drops_mosaic` no longer the collection's.
     """
 
     collection: StacJson
     item: StacJson
     must_exist: bool = False
     mosaic_file: MosaicFile | None = None
+    drops_mosaic: bool = False
 
 
 @dataclass(frozen=True)
 class ExtendCollection:
     """Write items into one collection, with its extent, its summaries and its mosaic, as UpsertStacItem does one.
 
-    `mosaic` registers the collection's published items as a search of pgSTAC. A `mosaic_file` that does not speak of
-    all items is a CollectionChanged: somebody else wrote to the collection meanwhile.
+    `mosaic` registers the collection's published items as a search of pgSTAC.
     """
 
     collection: StacJson
@@ -55,6 +58,7 @@ class ExtendCollection:
     must_exist: bool = False
     mosaic: bool = False
     mosaic_file: MosaicFile | None = None
+    drops_mosaic: bool = False
 
 
 @dataclass(frozen=True)

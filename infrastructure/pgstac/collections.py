@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 from pydantic import JsonValue
 
 from core.contracts.catalog import missing_collection
-from core.contracts.effects import ExtendCollection, MosaicFile, StacJson, UpsertStacItem
+from core.contracts.effects import MOSAIC_ASSET, ExtendCollection, MosaicFile, StacJson, UpsertStacItem
 from core.errors import CollectionChanged
 from infrastructure.pgstac.extents import Json, with_item
 from infrastructure.pgstac.items import write_items
@@ -36,21 +36,27 @@ def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
     if effect.mosaic:
         wanted = with_summary(wanted, _SEARCH_ID, [register_mosaic(conn, collection_id)])
     if effect.mosaic_file is not None:
-        assets = cast("Json", wanted.get("assets", {}))
-        wanted["assets"] = {**assets, "mosaicjson": dict(effect.mosaic_file.asset)}
+        wanted = with_mosaic(wanted, effect.mosaic_file)
+    listed = _listed(conn, wanted, effect.mosaic_file)
     if stored is None:
         conn.execute(_SQL["create_collection"], {"content": json.dumps(wanted)})
     elif wanted != stored:
         conn.execute(_SQL["update_collection"], {"content": json.dumps(wanted)})
     write_items(conn, collection_id, effect.items)
-    if effect.mosaic_file is not None:
-        same_members(conn, collection_id, effect.mosaic_file)
+    if listed is not None and cogs(conn, collection_id) != listed:
+        if not effect.drops_mosaic:
+            raise changed(collection_id)
+        conn.execute(_SQL["update_collection"], {"content": json.dumps(with_mosaic(wanted, None))})
 
 
 def apply_upsert_item(conn: Connection, effect: UpsertStacItem) -> None:
     """Write one item."""
     extension = ExtendCollection(
-        effect.collection, (effect.item,), must_exist=effect.must_exist, mosaic_file=effect.mosaic_file
+        effect.collection,
+        (effect.item,),
+        must_exist=effect.must_exist,
+        mosaic_file=effect.mosaic_file,
+        drops_mosaic=effect.drops_mosaic,
     )
     apply_extend_collection(conn, extension)
 
@@ -60,6 +66,13 @@ def register_mosaic(conn: Connection, collection_id: str) -> str:
     row = conn.execute(_SQL["register_mosaic"], {"collection_id": collection_id}).fetchone()
     assert row is not None  # the function returns a row in every case
     return str(row[0])
+
+
+def _listed(conn: Connection, collection: Json, file: MosaicFile | None) -> frozenset[str] | None:
+    """The COGs that the MosaicJSON lists: a new one's own, else all there are before anything is written."""
+    if MOSAIC_ASSET not in assets(collection):
+        return None
+    return file.cogs if file is not None else cogs(conn, str(collection["id"]))
 
 
 def _stored(conn: Connection, collection_id: str) -> Json | None:
@@ -92,8 +105,24 @@ def with_summary(collection: Json, name: str, values: list[JsonValue]) -> Json:
     return {**collection, "summaries": {**kept, name: values} if values else kept}
 
 
-def same_members(conn: Connection, collection_id: str, file: MosaicFile) -> None:
-    """Raise CollectionChanged unless a MosaicJSON speaks of exactly the items that are there."""
-    found = {str(row[0]) for row in conn.execute(_SQL["item_ids"], {"collection_id": collection_id})}
-    if found != file.members:
-        raise CollectionChanged(f"Collection {collection_id!r} got other items while its mosaic was written.")
+def assets(collection: StacJson) -> Json:
+    """The collection's own."""
+    return cast("Json", collection.get("assets", {}))
+
+
+def with_mosaic(collection: Json, file: MosaicFile | None) -> Json:
+    """The collection with this MosaicJSON, or with none."""
+    kept = {key: value for key, value in assets(collection).items() if key != MOSAIC_ASSET}
+    if file is not None:
+        kept[MOSAIC_ASSET] = dict(file.asset)
+    return {**collection, "assets": kept}
+
+
+def cogs(conn: Connection, collection_id: str) -> frozenset[str]:
+    """The COGs of a collection's items: what a MosaicJSON has to list."""
+    return frozenset(str(row[0]) for row in conn.execute(_SQL["cogs"], {"collection_id": collection_id}))
+
+
+def changed(collection_id: str) -> CollectionChanged:
+    """What is raised rather than leave a MosaicJSON that lists other COGs than there are."""
+    return CollectionChanged(f"Collection {collection_id!r} got other items while its mosaic was written.")

@@ -8,9 +8,9 @@ from typing import cast
 import psycopg
 from psycopg.rows import TupleRow
 
-from core.contracts.effects import MosaicFile, RemoveRaster
+from core.contracts.effects import MOSAIC_ASSET, MosaicFile, RemoveRaster
 from core.errors import Conflict
-from infrastructure.pgstac.collections import SUMMARISED, same_members, with_summary
+from infrastructure.pgstac.collections import SUMMARISED, assets, changed, cogs, with_mosaic, with_summary
 from infrastructure.pgstac.extents import Json
 from infrastructure.postgres.queries import Queries
 
@@ -46,18 +46,12 @@ def _shrink(conn: Connection, collection_id: str, file: MosaicFile | None, *, de
     if count == 0 and delete:
         conn.execute(_SQL["delete_collection"], key)
         return
-    wanted = {
-        **stored,
-        "assets": {k: v for k, v in cast("Json", stored.get("assets", {})).items() if k != "mosaicjson"},
-    }
-    if file is not None:
-        wanted["assets"] = {**cast("Json", wanted["assets"]), "mosaicjson": dict(file.asset)}
+    wanted = with_mosaic(stored, file) if MOSAIC_ASSET in assets(stored) else dict(stored)
+    listed = file.cogs if file else frozenset()
+    if MOSAIC_ASSET in assets(stored) and cogs(conn, collection_id) != listed:
+        raise changed(collection_id)
     if count:
         wanted["extent"] = {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}}
     for name in SUMMARISED:
         wanted = with_summary(wanted, name, values.get(name) or [])
-    if not wanted["assets"] and "assets" not in stored:
-        del wanted["assets"]
     conn.execute(_PGSTAC["update_collection"], {"content": json.dumps(wanted)})
-    if file is not None:
-        same_members(conn, collection_id, file)

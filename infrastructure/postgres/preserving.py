@@ -83,7 +83,7 @@ def _item(conn: Connection, collection: StacJson, key: ItemKey, artifact_id: str
     # Brought back, it waits for a decision again.
     plain = {name: value for name, value in properties.items() if name not in PUBLICATION}
     item: dict[str, JsonValue] = {**before, "properties": {**plain, "app:published": False}}
-    held.keep(conn, artifact_id, UpsertStacItem(collection, item))
+    held.keep(conn, artifact_id, UpsertStacItem(collection, item, drops_mosaic=True))
 
 
 def _cog(conn: Connection, effect: UpsertCogMetadata, artifact_id: str) -> None:

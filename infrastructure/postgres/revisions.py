@@ -91,7 +91,7 @@ def put_in_place(conn: Connection, approval_id: str) -> None:
             conn.execute(_SQL["supersede"], {"artifact_id": current, "by": draft})
             replaced[collection, item] = current
         conn.execute(_SQL["put_in_place"], {"artifact_id": draft, "supersedes": current})
-    for effect in effects:
+    for effect in _together(effects):
         preserve(conn, effect, replaced)
         _apply_held(conn, effect)
 
@@ -102,6 +102,22 @@ def _by_item(effect: Effect) -> Iterable[Effect]:
         return [effect]
     *others, last = effect.items
     return [*(replace(effect, items=(item,), mosaic_file=None) for item in others), replace(effect, items=(last,))]
+
+
+def _together(effects: Iterable[Effect]) -> list[Effect]:
+    """The parts of one ExtendCollection as one: its mosaic speaks of the collection with all of them."""
+    joined: list[Effect] = []
+    for effect in effects:
+        before = joined[-1] if joined else None
+        if (
+            isinstance(effect, ExtendCollection)
+            and isinstance(before, ExtendCollection)
+            and before.collection["id"] == effect.collection["id"]
+        ):
+            joined[-1] = replace(effect, items=(*before.items, *effect.items))
+        else:
+            joined.append(effect)
+    return joined
 
 
 def _apply_held(conn: Connection, effect: Effect) -> None:

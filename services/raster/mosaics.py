@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from core.contracts.catalog import CatalogMember
 from core.contracts.context import TaskContext
-from core.contracts.effects import MosaicFile, StacJson
+from core.contracts.effects import MOSAIC_ASSET, MosaicFile, StacJson
 from core.contracts.raster import Bounds
 from core.contracts.raster_collection import MosaicSummary
 from core.naming import immutable_name, slug
@@ -35,7 +35,7 @@ def mosaic_file(
 ) -> tuple[MosaicFile | None, MosaicSummary | None]:
     """The MosaicJSON of a collection with these items added: when it is wanted, or the collection has one already."""
     stored = cast("dict[str, dict[str, str]]", (ctx.catalog.collection(collection_id) or {}).get("assets", {}))
-    if not wanted and "mosaicjson" not in stored:
+    if not wanted and MOSAIC_ASSET not in stored:
         return None, None
     members = {member.item_id: member for member in ctx.catalog.members(collection_id)}
     members |= {member.item_id: member for member in map(_member, items)}
@@ -46,7 +46,7 @@ def mosaic_without(ctx: TaskContext, collection_id: str, item_id: str) -> Mosaic
     """The MosaicJSON of a collection that has one, without an item; None also when no other item is left."""
     stored = cast("dict[str, dict[str, str]]", (ctx.catalog.collection(collection_id) or {}).get("assets", {}))
     members = {member.item_id: member for member in ctx.catalog.members(collection_id) if member.item_id != item_id}
-    if "mosaicjson" not in stored or not members:
+    if MOSAIC_ASSET not in stored or not members:
         return None
     return _written(ctx, collection_id, members, stored, None)[0]
 
@@ -79,7 +79,7 @@ def _written(
         minzoom=cast("int", document["minzoom"]),
         maxzoom=cast("int", document["maxzoom"]),
     )
-    return MosaicFile(asset, frozenset(members)), summary
+    return MosaicFile(asset, frozenset(member.href for member in members.values())), summary
 
 
 def mosaicjson(name: str, members: Iterable[CatalogMember], maxzoom: int | None = None) -> dict[str, JsonValue]:
@@ -143,7 +143,7 @@ def _folder(collection_id: str) -> str:
 
 
 def _path(ctx: TaskContext, assets: dict[str, dict[str, str]]) -> set[str]:
-    name = ctx.storage.parse_href(assets["mosaicjson"]["href"]) if "mosaicjson" in assets else None
+    name = ctx.storage.parse_href(assets[MOSAIC_ASSET]["href"]) if MOSAIC_ASSET in assets else None
     return {name.path} if name else set()
 
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
 
 from core.contracts.effects import UpsertCogMetadata, UpsertStacItem
 from core.errors import TargetExists
 from core.models.cogs import CogMetadata
 from core.models.platform import AccessLevel
 from infrastructure.pgstac import apply_upsert_cog_metadata, apply_upsert_item, get_item
+from infrastructure.postgres.catalog import PostgresCatalog
 from services.stac.collections import CollectionParts, collection_document
 from services.stac.items import ItemParts, item_document
 from services.stac.properties import Provenance, dataset_properties
@@ -61,6 +63,14 @@ def write(conn: psycopg.Connection, *effects: UpsertStacItem) -> None:
     with conn.transaction():
         for each in effects:
             apply_upsert_item(conn, each)
+
+
+def test_a_table_in_a_collection_of_rasters_is_no_cog(db: str, conn: psycopg.Connection) -> None:
+    table = effect("t")
+    asset = {"href": "http://x/api/features/collections/t", "type": "application/geo+json", "roles": ["data"]}
+    write(conn, effect("i"), UpsertStacItem(table.collection, {**table.item, "assets": {"data": asset}}))
+    with ConnectionPool(db, min_size=1, max_size=1, open=True) as pool:
+        assert [member.item_id for member in PostgresCatalog(pool).members("c")] == ["i"]
 
 
 def search(conn: psycopg.Connection, **query: object) -> list[str]:

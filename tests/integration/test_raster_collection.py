@@ -6,6 +6,7 @@ import json
 import math
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,66 @@ def test_a_mosaic_written_for_other_items_is_written_again(api: Api, upload) -> 
     assert api.query("SELECT count(*) FROM app.jobs WHERE status = 'completed'") == [(2,)]
     document = check_mosaicjson(api)
     assert len({href for hrefs in document["tiles"].values() for href in hrefs}) == 2
+
+
+def late(api: Api, job: str, tasks: int, between: Callable[[], object]) -> list[tuple[str, ...]]:
+    """Run a job whose last task ends after something else happened; why that task is run again."""
+    machine = api.runtime.machine
+    for _ in range(tasks):
+        [item] = api.claim()
+        machine.process(item)
+    [last] = api.claim()
+    outcome = machine.run(last, threading.Event())
+    between()
+    machine.settle(last, outcome, 1)
+    reasons = api.query("SELECT error_history -> 0 ->> 'code' FROM app.tasks WHERE status = 'pending'")
+    api.drain()
+    assert api.get(f"/api/jobs/status/{job}")["status"] == "completed"
+    return reasons
+
+
+def listed(document: dict) -> set[str]:
+    return {href for hrefs in document["tiles"].values() for href in hrefs}
+
+
+def stored_cogs(api: Api) -> set[str]:
+    return {href for (href,) in api.query("SELECT content -> 'assets' -> 'data' ->> 'href' FROM pgstac.items")}
+
+
+def test_a_raster_that_comes_while_the_first_mosaic_is_made_is_in_it(api: Api, upload) -> None:
+    submit(api, [upload("a.tif"), upload("b.tif", 1)])
+    given = {"container_name": "bronze-rasters", "blob_name": upload("c.tif", 2), "collection_id": "tiles"}
+    job = api.submit("process_raster_v2", by="ada", **given, access_level="ouo")
+    files = [upload("d.tif", 3), upload("e.tif", 4)]
+    reasons = late(api, job, 2, lambda: submit(api, files, resource="o", options={"create_mosaicjson": True}))
+    assert reasons == [("COLLECTION_CHANGED",)]
+    assert listed(check_mosaicjson(api)) == stored_cogs(api) and len(stored_cogs(api)) == 5
+
+
+def test_a_mosaic_lists_the_cog_that_took_the_place_of_another_meanwhile(api: Api, upload) -> None:
+    submit(api, [upload("a.tif"), upload("b.tif", 1)], options={"create_mosaicjson": True})
+    given = {"container_name": "bronze-rasters", "blob_name": upload("c.tif", 2), "collection_id": "tiles"}
+    job = api.submit("process_raster_v2", by="ada", **given, access_level="ouo")
+    before = stored_cogs(api)
+    upload("b.tif", 7)
+    other = {"container_name": "bronze-rasters", "blob_name": "b.tif", "collection_id": "tiles"}
+
+    def replace() -> None:
+        api.submit("process_raster_v2", by="ada", **other, access_level="ouo", item_id="tiles-r-v1-b")
+        api.drain(api.runtime.worker("other"))
+
+    reasons = late(api, job, 2, replace)
+    assert reasons == [("COLLECTION_CHANGED",)] and before - stored_cogs(api)
+    assert listed(check_mosaicjson(api)) == stored_cogs(api) and len(stored_cogs(api)) == 3
+
+
+def test_a_mosaic_that_is_made_while_a_raster_is_taken_back_does_not_list_it(api: Api, upload) -> None:
+    submit(api, [upload("a.tif"), upload("b.tif", 1)])
+    job = api.submit("unpublish_raster", by="ada", stac_item_id="tiles-r-v1-b", collection_id="tiles", dry_run=False)
+    files = [upload("d.tif", 3), upload("e.tif", 4)]
+    reasons = late(api, job, 1, lambda: submit(api, files, resource="o", options={"create_mosaicjson": True}))
+    assert reasons == [("COLLECTION_CHANGED",)]
+    assert listed(check_mosaicjson(api)) == stored_cogs(api) and len(stored_cogs(api)) == 3
 
 
 def test_each_job_is_reviewed_for_the_items_it_put_in(api: Api, upload) -> None:

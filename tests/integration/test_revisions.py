@@ -14,7 +14,7 @@ from core.contracts.storage import BlobName
 from core.machine.store import Finished
 from infrastructure.storage.local import LocalStorage
 from tests.support.api import Api
-from tests.support.raster import write_tiff
+from tests.support.raster import UTM, write_tiff
 
 IDS = {"dataset_id": "towns", "resource_id": "r", "version_id": "v1"}
 TABLE = "towns_r_v1"
@@ -190,6 +190,90 @@ def test_a_raster_revision_waits_with_a_file_of_its_own(api: Api, tmp_path: Path
     api.query("UPDATE app.artifacts SET superseded_at = now() - interval '31 days' WHERE status = 'superseded'")
     assert api.runtime.revisions.expire() == 1
     assert [b.name for b in storage.list("silver-cogs")] == [new]
+
+
+def mosaic(api: Api) -> set[str] | None:
+    """The COGs that the collection's MosaicJSON lists."""
+    [(asset,)] = api.query("SELECT content -> 'assets' -> 'mosaicjson' FROM pgstac.collections")
+    if asset is None:
+        return None
+    storage = api.runtime.storage
+    document = json.loads(storage.read(storage.parse_href(asset["href"])))
+    return {href for hrefs in document["tiles"].values() for href in hrefs}
+
+
+def cogs(api: Api) -> dict[str, str]:
+    return dict(api.query("SELECT id, content -> 'assets' -> 'data' ->> 'href' FROM pgstac.items"))
+
+
+def put_pair(api: Api, folder: Path, value: int) -> str:
+    """Two rasters as one collection with a mosaic; the approval."""
+    for place, name in enumerate(("a.tif", "b.tif")):
+        pixels = np.full((64, 64), value, dtype=np.uint16)
+        path = write_tiff(folder / name, pixels, transform=UTM * UTM.translation(64 * place, 0))
+        api.runtime.storage.upload(path, BlobName("bronze-rasters", name))
+    options = {"overwrite": value > 1, "create_mosaicjson": True}
+    body = {**IDS, "container_name": "bronze-rasters", "file_name": ["a.tif", "b.tif"], "processing_options": options}
+    answer = api.of("ann").post("/api/platform/submit", json=body)
+    assert answer.status_code == 202, answer.text
+    api.drain()
+    status = api.get(f"/api/platform/status/{answer.json()['request_id']}", "ann")
+    assert status["job_status"] == "completed", status["job_error"]
+    return status["approval"]["approval_id"]
+
+
+def test_a_collection_made_again_waits_whole_and_takes_its_place_with_its_mosaic(api: Api, tmp_path: Path) -> None:
+    decide(api, put_pair(api, tmp_path, 1))
+    before = cogs(api)
+    second = put_pair(api, tmp_path, 2)
+    assert cogs(api) == before and mosaic(api) == set(before.values())
+    assert api.query("SELECT count(*) FROM app.cog_metadata") == [(2,)]
+    decide(api, second)
+    after = cogs(api)
+    assert set(after) == set(before) and not set(after.values()) & set(before.values())
+    assert mosaic(api) == set(after.values())
+    assert api.query("SELECT DISTINCT content -> 'properties' ->> 'app:published' FROM pgstac.items") == [("true",)]
+    assert api.query("SELECT count(*) FROM app.held_effects h JOIN app.artifacts a USING (artifact_id) "
+                     "WHERE a.status <> 'superseded'") == [(0,)]  # fmt: skip
+
+
+def test_a_collection_that_was_extended_while_its_draft_waited_is_not_approved_with_its_mosaic(
+    api: Api, tmp_path: Path
+) -> None:
+    decide(api, put_pair(api, tmp_path, 1))
+    second = put_pair(api, tmp_path, 2)
+    before = cogs(api)
+    put_raster(api, tmp_path, 5)
+    given = {"container_name": "bronze-rasters", "blob_name": "r.tif", "collection_id": "towns"}
+    api.submit("process_raster_v2", by="ada", **given, access_level="ouo")
+    api.drain()
+    refused = api.of("rita").post(f"/api/approvals/{second}/approve", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "APPROVAL_FAILED") and "again" in refused.text
+    now = cogs(api)
+    assert len(now) == 3 and before.items() < now.items() and mosaic(api) == set(now.values())
+    decide(api, put_pair(api, tmp_path, 3))
+    assert not set(before.values()) & set(cogs(api).values()) and mosaic(api) == set(cogs(api).values())
+
+
+def test_a_rejected_draft_of_a_collection_changes_nothing(api: Api, tmp_path: Path) -> None:
+    decide(api, put_pair(api, tmp_path, 1))
+    before = cogs(api)
+    decide(api, put_pair(api, tmp_path, 2), "reject", reason="No.")
+    assert cogs(api) == before and mosaic(api) == set(before.values())
+
+
+def test_a_raster_brought_back_lets_the_mosaic_go_that_does_not_list_it(api: Api, tmp_path: Path) -> None:
+    decide(api, put_pair(api, tmp_path, 1))
+    old = cogs(api)
+    decide(api, put_pair(api, tmp_path, 2))
+    item = min(old)
+    [(artifact,)] = api.query(
+        "SELECT artifact_id FROM app.artifacts WHERE status = 'superseded' AND stac_item_id = %s", item
+    )
+    assert api.of("ada").post(f"/api/admin/artifacts/{artifact}/restore").status_code == 202
+    [(review,)] = api.query("SELECT approval_id FROM app.dataset_approvals WHERE status = 'pending'")
+    decide(api, review)
+    assert cogs(api)[item] == old[item] and mosaic(api) is None
 
 
 def test_the_artifact_says_which_bytes_it_was_made_from(api: Api) -> None:

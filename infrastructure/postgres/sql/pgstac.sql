@@ -34,15 +34,14 @@ SELECT pgstac.create_items(%(items)s::jsonb)
 -- How many of these items are there.
 SELECT count(*) FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
 
--- name: item_ids
--- Every item of a collection that has a COG.
-SELECT id FROM pgstac.items
-WHERE collection = %(collection_id)s AND content -> 'assets' -> 'data' ->> 'href' IS NOT NULL
+-- name: cogs
+-- The COGs of a collection's items.
+SELECT app.cog_href(content) FROM pgstac.items WHERE collection = %(collection_id)s AND app.cog_href(content) IS NOT NULL
 
 -- name: members
 -- The items of a collection that have a COG.
-SELECT id, content -> 'bbox', content -> 'assets' -> 'data' ->> 'href', (content -> 'properties' -> 'proj:shape' ->> 1)::int
-FROM pgstac.items WHERE collection = %(collection_id)s AND content -> 'assets' -> 'data' ->> 'href' IS NOT NULL
+SELECT id, content -> 'bbox', app.cog_href(content), (content -> 'properties' -> 'proj:shape' ->> 1)::int
+FROM pgstac.items WHERE collection = %(collection_id)s AND app.cog_href(content) IS NOT NULL
 
 -- name: register_mosaic
 -- Remember the search for what is published of a collection.

@@ -7,3 +7,8 @@ CREATE OR REPLACE FUNCTION app.owners_of_file(p_container text, p_path text) RET
     FROM app.cog_metadata c
     WHERE c.other_cogs @> jsonb_build_array(jsonb_build_object('container', p_container, 'blob_path', p_path))
 $$;
+
+-- The COG that an item shows; NULL for an item of something else, such as a table.
+CREATE OR REPLACE FUNCTION app.cog_href(p_content jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT d ->> 'href' FROM (SELECT p_content -> 'assets' -> 'data') AS a (d) WHERE d ->> 'type' LIKE 'image/tiff%'
+$$;
