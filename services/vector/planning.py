@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyproj
 
 from core.contracts.vector import (
@@ -65,8 +64,7 @@ def _area(crs: str, target: str, bounds: Bounds | None, features: int, findings:
     if reference_systems.transformation(crs, target) is None or bounds is None:
         return None
     reference_systems.report_place(crs, bounds, features, findings)
-    place = reference_systems.lonlat_bounds(bounds, crs)
-    area = place if all(np.isfinite(place)) else None
+    area = reference_systems.place_of(bounds, crs)
     reference_systems.report_accuracy(crs, target, area, findings)
     return area
 

@@ -50,10 +50,12 @@ def surveyed(geometry: pa.Array, found: Survey, *, measure: bool) -> None:
 
 def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:
     with np.errstate(invalid="ignore"):
-        found = shapely.total_bounds(shapely.from_wkb(raw, on_invalid="ignore"))
-    if np.isnan(found).any():
+        found = shapely.bounds(shapely.from_wkb(raw, on_invalid="ignore"))
+    # A coordinate that is no number is one feature's fault: it says nothing about where the others lie.
+    found = found[np.isfinite(found).all(axis=1)]
+    if not len(found):
         return bounds
-    minx, miny, maxx, maxy = (float(v) for v in found)
+    (minx, miny), (maxx, maxy) = found[:, :2].min(axis=0).tolist(), found[:, 2:].max(axis=0).tolist()
     if bounds is None:
         return (minx, miny, maxx, maxy)
     return (min(bounds[0], minx), min(bounds[1], miny), max(bounds[2], maxx), max(bounds[3], maxy))

@@ -127,12 +127,14 @@ def report_place(crs: str, bounds: Bounds, features: int, findings: Findings) ->
 
 def _touches(crs: str, bounds: Bounds, used: Bounds) -> bool:
     try:
-        west, south, east, north = lonlat_bounds(bounds, crs)
+        place = place_of(bounds, crs)
     except ProjError:
         return False
+    if place is None:
+        return False
+    west, south, east, north = place
     # Areas of use are drawn tight; a degree beyond is nothing to report.
-    inside = west <= used[2] + 1 and east >= used[0] - 1 and south <= used[3] + 1 and north >= used[1] - 1
-    return inside and math.isfinite(west + south + east + north)
+    return west <= used[2] + 1 and east >= used[0] - 1 and south <= used[3] + 1 and north >= used[1] - 1
 
 
 def _interest(area: Bounds | None) -> AreaOfInterest | None:
@@ -140,12 +142,21 @@ def _interest(area: Bounds | None) -> AreaOfInterest | None:
 
 
 def lonlat_bounds(bounds: Bounds, crs: str) -> Bounds:
-    """The same box in EPSG:4326, within 180 and 90 degrees; all longitudes when it crosses the antimeridian."""
+    """The same box in EPSG:4326, within 180 and 90 degrees; all longitudes when it crosses the antimeridian.
+
+    The whole globe for a box that reaches where its CRS has no place on Earth.
+    """
+    west, south, east, north = place_of(bounds, crs) or (-180.0, -90.0, 180.0, 90.0)
+    return _clamp(west, 180.0), _clamp(south, 90.0), _clamp(east, 180.0), _clamp(north, 90.0)
+
+
+def place_of(bounds: Bounds, crs: str) -> Bounds | None:
+    """The box in EPSG:4326, however far it reaches; None when a corner of it has no place on Earth."""
     transformer = transformation(crs, LONLAT)
     west, south, east, north = bounds if transformer is None else transformer.transform_bounds(*bounds, densify_pts=21)
-    if west > east:
-        west, east = -180.0, 180.0
-    return _clamp(west, 180.0), _clamp(south, 90.0), _clamp(east, 180.0), _clamp(north, 90.0)
+    if not math.isfinite(west + south + east + north):
+        return None
+    return (-180.0, south, 180.0, north) if west > east else (west, south, east, north)
 
 
 def _clamp(value: float, limit: float) -> float:

@@ -268,6 +268,16 @@ def test_without_crs_degrees_are_recognised_and_metres_refused(rig, write):
     assert lon == pytest.approx(27, abs=1e-6) and -3 < lat < -1
 
 
+def test_a_coordinate_that_is_no_number_is_one_features_fault(rig, tmp_path):
+    shapes = [shapely.Point(30, -2), shapely.Point(np.inf, 1), shapely.Point(2, np.nan), shapely.Point(31, -1)]
+    table = pa.table({"n": [1, 2, 3, 4], "geometry": pa.array(shapely.to_wkb(np.array(shapes)), pa.binary())})
+    pq.write_table(table, tmp_path / "f.parquet")
+    done = rig.load(tmp_path / "f.parquet")
+    assert rig.query("select n, st_astext(geom) from geo.t order by n") == [(1, "POINT(30 -2)"), (4, "POINT(31 -1)")]
+    assert findings(done) == {FindingCode.CRS_ASSUMED: 1, FindingCode.UNREADABLE_GEOMETRY: 2}
+    assert done.result.bbox == (30, -2, 31, -1)
+
+
 def test_geojson_in_metres_is_refused_instead_of_drawn_beyond_the_pole(rig, tmp_path):
     path = geojson(tmp_path, (point(500_000, 9_780_000), {}))
     with pytest.raises(CrsMismatch, match="no degrees"):

@@ -89,6 +89,10 @@ def test_a_box_never_leaves_the_globe():
     assert lonlat_bounds((-190, -90.00000000000003, 10, 5), "EPSG:4326") == (-180, -90, 10, 5)
 
 
+def test_a_box_without_a_place_on_earth_is_not_clamped_to_one():
+    assert lonlat_bounds((1e9, 1e9, 2e9, 2e9), "EPSG:32735") == (-180, -90, 180, 90)
+
+
 def test_a_change_of_datum_says_how_exact_it_is_and_a_change_of_projection_says_nothing():
     findings = Findings()
     report_accuracy("EPSG:32735", "EPSG:4326", (29, -3, 31, -1), findings)
