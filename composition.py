@@ -61,6 +61,7 @@ from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
 from jobs.registry import JOBS
 from services.approvals.exports import Exports
+from services.approvals.low_risk import objections
 from services.external_services.checking import Checker
 from services.platform.looking import Looker
 from services.platform.planning import Planner
@@ -105,7 +106,9 @@ class Runtime:
         self.idempotency = IdempotencyKeys(self.pool)
         self.evidence = PostgresEvidence(self.pool)
         self.revisions = Revisions(self.pool, self.storage, settings.approvals.keep_days)
-        self.decisions = Decisions(self.pool, standard_policy(settings.approvals), exports=settings.adf.configured)
+        self.decisions = Decisions(
+            self.pool, standard_policy(settings.approvals), objections, exports=settings.adf.configured
+        )
         self.audit = AuditLog(self.pool)
         self.api_keys = ApiKeys(self.pool)
         self.jobs = JobReader(self.pool)
@@ -180,7 +183,11 @@ class Runtime:
     @cached_property
     def promises(self) -> Mapping[str, Callback]:
         """What carries out the promises of the outbox, by topic."""
-        found: dict[str, Callback] = {"webhook": lambda payload: self.webhooks.deliver(payload), ALERTS: self._alert}
+        found: dict[str, Callback] = {
+            "webhook": lambda payload: self.webhooks.deliver(payload),
+            "policy": lambda payload: self.decisions.follow_policy(payload),
+            ALERTS: self._alert,
+        }
         if (exports := self.exports) is not None:
             found["adf"] = exports.deliver
         return found

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg.rows import dict_row
 from pydantic import JsonValue
 
 from core.contracts.approvals import Reviewer, require_other_eyes
+from core.contracts.evidence import Reviewed
+from core.contracts.principals import SYSTEM
 from core.errors import ApprovalFailed, GeomachineError, NotFound, RevocationFailed
 from core.models.approvals import DatasetApproval
 from core.models.audit import AuditAction
+from core.models.platform import AccessLevel
 from core.models.policies import ApprovalPolicy
 from core.states import ApprovalStatus
 from infrastructure.postgres import audit, publication
 from infrastructure.postgres.approvals import one
+from infrastructure.postgres.evidence import reviewed
 from infrastructure.postgres.job_operations import tell
 from infrastructure.postgres.pool import Connection, Pool, transaction
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("decisions")
 _EXPORTS = Queries("exports")
+
+#: Why a person has to look at a revision; nothing where a policy may approve it.
+Judge = Callable[[DatasetApproval, Reviewed, ApprovalPolicy], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -35,10 +42,14 @@ class Decided:
 
 
 class Decisions:
-    """Commands over a pool. `fallback` is the policy where none is stored; `exports` sends public data out."""
+    """Commands over a pool. `fallback` is the policy where none is stored, `judge` tells what policies may approve.
 
-    def __init__(self, pool: Pool, fallback: ApprovalPolicy, *, exports: bool) -> None:
+    With `exports` public data is sent out.
+    """
+
+    def __init__(self, pool: Pool, fallback: ApprovalPolicy, judge: Judge, *, exports: bool) -> None:
         self._exports = exports
+        self._judge = judge
         self._pool = pool
         self.fallback = fallback
 
@@ -58,11 +69,22 @@ class Decisions:
                 if given < policy.required_approvals:
                     _write_down(conn, AuditAction.APPROVAL_APPROVE, who, record, {"given": given})
                     return Decided(record, given, policy.required_approvals)
-            approved = _changed(conn, "approve", values)
-            publication.publish(conn, approved)
-            exported = self._exports and conn.execute(_EXPORTS["promise"], {"approval_id": approval_id}).rowcount == 1
-            _write_down(conn, AuditAction.APPROVAL_APPROVE, who, approved, {"notes": notes})
+            approved, exported = self._publish(conn, approval_id, who, notes)
             return Decided(approved, policy.required_approvals, policy.required_approvals, exported)
+
+    def follow_policy(self, payload: Mapping[str, JsonValue]) -> None:
+        """Approve what the policy may approve; leave the rest to people and say why. What is decided stays."""
+        approval_id = str(payload["approval_id"])
+        try:
+            reasons = self._approve_by_policy(approval_id)
+        except (ApprovalFailed, NotFound) as e:  # it cannot be put in place, whoever asks
+            reasons = [e.message]
+        if reasons:
+            with transaction(self._pool) as conn:
+                record = one(conn, _SQL["lock"], {"approval_id": approval_id})
+                if record is not None and record.job_key is not None:
+                    told: dict[str, JsonValue] = {"approval_id": approval_id, "reasons": [*reasons[:20]]}
+                    tell(conn, record.job_key, "approval_left_to_people", told)
 
     def reject(self, approval_id: str, who: Reviewer, reason: str) -> DatasetApproval:
         """Refuse with a reason. Raises NotFound or ApprovalFailed."""
@@ -100,6 +122,38 @@ class Decisions:
         """What it takes to decide on a record."""
         with transaction(self._pool) as conn:
             return self._policy(conn, record)
+
+    def _approve_by_policy(self, approval_id: str) -> Sequence[str]:
+        """Why a person has to look; nothing when that is settled."""
+        with transaction(self._pool) as conn:
+            publication.hold_collections(conn, approval_id)
+            record = one(conn, _SQL["lock"], {"approval_id": approval_id})
+            if record is None or record.status is not ApprovalStatus.PENDING:
+                return []
+            policy = self._policy(conn, record)
+            reasons = self._objections(conn, record, policy)
+            if not reasons:
+                who = Reviewer(f"policy {policy.scope}", SYSTEM)
+                self._publish(conn, approval_id, who, "Nothing changed beyond the bounds of the policy.")
+            return reasons
+
+    def _objections(self, conn: Connection, record: DatasetApproval, policy: ApprovalPolicy) -> Sequence[str]:
+        if not policy.auto_approve:
+            return ["The policy was changed and no longer approves anything itself."]
+        if self._exports and record.classification is AccessLevel.PUBLIC and not policy.auto_export:
+            return ["Approving it would export it, and the policy does not say auto_export."]
+        return self._judge(record, reviewed(conn, record.approval_id), policy)
+
+    def _publish(
+        self, conn: Connection, approval_id: str, who: Reviewer, notes: str | None
+    ) -> tuple[DatasetApproval, bool]:
+        """Approve and publish; whether an export follows."""
+        values = {"approval_id": approval_id, "reviewer": who.name, "notes": notes}
+        approved = _changed(conn, "approve", values)
+        publication.publish(conn, approved)
+        exported = self._exports and conn.execute(_EXPORTS["promise"], {"approval_id": approval_id}).rowcount == 1
+        _write_down(conn, AuditAction.APPROVAL_APPROVE, who, approved, {"notes": notes})
+        return approved, exported
 
     def _pending(self, conn: Connection, approval_id: str, verb: str) -> DatasetApproval:
         publication.hold_collections(conn, approval_id)

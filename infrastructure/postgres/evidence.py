@@ -40,8 +40,13 @@ class PostgresEvidence:
         """The first items of a review, in one consistent look."""
         with transaction(self._pool) as conn:
             conn.execute(_SQL["one_look"])
-            rows = conn.execute(_SQL["items"], {"approval_id": approval_id, "limit": limit}).fetchall()
-            return [_item(conn, approval_id, *row) for row in rows]
+            return reviewed(conn, approval_id, limit)
+
+
+def reviewed(conn: Connection, approval_id: str, limit: int | None = None) -> list[ItemUnderReview]:
+    """The items of a review, as the caller's transaction sees them."""
+    rows = conn.execute(_SQL["items"], {"approval_id": approval_id, "limit": limit}).fetchall()
+    return [_item(conn, approval_id, *row) for row in rows]
 
 
 def _item(conn: Connection, approval_id: str, collection: str, item: str, state: str) -> ItemUnderReview:

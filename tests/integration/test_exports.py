@@ -13,6 +13,8 @@ import pytest
 from config.settings import AdfSettings
 from core.errors import ContractViolation, Forbidden
 from tests.integration.test_approvals import decide, finished
+from tests.integration.test_four_eyes import set_policy
+from tests.integration.test_revisions import put_points, submit
 from tests.support.api import Api, serve
 from tests.support.remote import Asked, Remote, Says, serving
 from tests.support.serving import make_catalogue
@@ -124,6 +126,20 @@ def test_twenty_approvals_at_once_make_one_run(api: Api, factory: Factory) -> No
     for _ in range(3):
         sweep(api)
     assert list(factory.runs) == ["run-1"]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_policy_lets_public_data_leave_only_if_it_says_so(api: Api, factory: Factory, allowed: bool) -> None:
+    put_points(api, "old")
+    first = submit(api, "bronze-vectors", "towns.geojson", access_level="public")["approval"]["approval_id"]
+    assert decide(api, first, "approve").json()["action"] == "adf_queued"
+    set_policy(api, "default", auto_approve=True, auto_export=allowed)
+    put_points(api, "new")
+    status = submit(api, "bronze-vectors", "towns.geojson", access_level="public", overwrite=True)
+    for _ in range(2):  # the decision, and the export that it promises
+        sweep(api)
+    assert record(api, status["approval"]["approval_id"])["status"] == ("approved" if allowed else "pending")
+    assert len(factory.runs) == (2 if allowed else 1)
 
 
 @pytest.mark.parametrize("level", ["ouo", "restricted"])

@@ -34,8 +34,9 @@ def put_raster(api: Api, folder: Path, value: int) -> None:
     api.runtime.storage.upload(path, BlobName("bronze-rasters", "r.tif"))
 
 
-def submit(api: Api, container: str, file: str, *, overwrite: bool = False) -> dict:
-    body = {**IDS, "container_name": container, "file_name": file, "processing_options": {"overwrite": overwrite}}
+def submit(api: Api, container: str, file: str, *, overwrite: bool = False, **changes: str) -> dict:
+    body = {**IDS, "container_name": container, "file_name": file, **changes}
+    body["processing_options"] = {"overwrite": overwrite}
     answer = api.of("ann").post("/api/platform/submit", json=body)
     assert answer.status_code == 202, answer.text
     api.drain()

@@ -141,6 +141,8 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_approval_history_approval_id": ("app.approval_history", {"approval_id": "x"}),
     "ck_approval_policies_scope": ("app.approval_policies", {"scope": "everything"}),
     "ck_approval_policies_required_approvals": ("app.approval_policies", {"required_approvals": 3}),
+    "ck_approval_policies_max_extent_percent": ("app.approval_policies", {"max_extent_percent": 101}),
+    "ck_approval_policies_max_count_percent": ("app.approval_policies", {"max_count_percent": -1}),
     "ck_cog_metadata_width": ("app.cog_metadata", {"width": 0}),
     "ck_cog_metadata_height": ("app.cog_metadata", {"height": 0}),
     "ck_cog_metadata_band_count": ("app.cog_metadata", {"band_count": 0}),

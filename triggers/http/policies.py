@@ -23,12 +23,20 @@ Scope = Annotated[
 
 
 class PolicyBody(BaseModel):
-    """What it takes to publish within a scope."""
+    """What it takes to publish within a scope.
+
+    With `auto_approve` the policy approves new revisions of what is published itself, where nothing but extent and
+    number of rows or pixels changed, and these by no more percent than said. What is exported then needs `auto_export`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     required_approvals: int = Field(1, ge=1, le=2)
     allow_self: bool = False
+    auto_approve: bool = False
+    auto_export: bool = False
+    max_extent_percent: float = Field(0.0, ge=0, le=100)
+    max_count_percent: float = Field(0.0, ge=0, le=100)
 
 
 class PolicyList(BaseModel):

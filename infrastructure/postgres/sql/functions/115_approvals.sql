@@ -60,6 +60,10 @@ BEGIN
     FROM app.artifacts n
     WHERE n.approval_id = v_id AND a.stac_collection_id = n.stac_collection_id AND a.stac_item_id = n.stac_item_id
         AND a.status = 'draft' AND a.revision < n.revision;
+    -- A policy that may decide looks at it once all of this is written.
+    INSERT INTO app.outbox (topic, dedup_key, payload)
+    SELECT 'policy', v_id, jsonb_build_object('approval_id', v_id, 'job_key', p_job_key)
+    FROM app.policy_for(j.parameters ->> 'dataset_id', p_classification::app.access_level) p WHERE p.auto_approve;
     RETURN v_id;
 END $$;
 
