@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.contracts.effects import StacJson
+from core.contracts.plans import Collision
 from core.errors import NotFound
 
 
@@ -50,6 +51,15 @@ class Catalog(Protocol):
 
     def cataloged(self, container: str, paths: Sequence[str]) -> Mapping[str, str]:
         """Those of the files that are COGs of the catalogue, with their items as `collection/item`."""
+        ...
+
+    def collisions(
+        self, tables: Sequence[str], items: Sequence[tuple[str, str]], client_id: str
+    ) -> Sequence[Collision]:
+        """Which of these tables (in schema geo) and STAC items (collection, item) there are.
+
+        One that is known to show another client's dataset, or nobody's, blocks.
+        """
         ...
 
     def mosaic_id(self, collection_id: str) -> str:

@@ -110,7 +110,7 @@ class Timing:
 
 
 class PlanStore(Protocol):
-    """Where plans are kept, and what is known of what they would meet."""
+    """Where plans are kept, and how long such jobs took."""
 
     def save(
         self,
@@ -130,8 +130,4 @@ class PlanStore(Protocol):
 
     def timing(self, job_type: str) -> Timing:
         """How long the last jobs of a type took."""
-        ...
-
-    def catalogued(self, tables: Sequence[str], items: Sequence[tuple[str, str]]) -> list[Collision]:
-        """Which of these tables (in schema geo) and STAC items (collection, item) there are."""
         ...

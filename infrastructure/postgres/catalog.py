@@ -9,6 +9,8 @@ from psycopg.rows import class_row
 
 from core.contracts.catalog import CatalogedRaster, CatalogMember
 from core.contracts.effects import StacJson
+from core.contracts.plans import Collision
+from infrastructure.postgres import dataset_refs
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.queries import Queries
 
@@ -44,6 +46,13 @@ class PostgresCatalog:
         with connection(self._pool) as conn:
             rows = conn.execute(_UNPUBLISH["cataloged"], {"container": container, "paths": list(paths)}).fetchall()
         return {str(path): str(item) for path, item in rows}
+
+    def collisions(
+        self, tables: Sequence[str], items: Sequence[tuple[str, str]], client_id: str
+    ) -> Sequence[Collision]:
+        """Which of these tables and items there are."""
+        with connection(self._pool) as conn:
+            return dataset_refs.collisions(conn, tables, items, client_id)
 
     def mosaic_id(self, collection_id: str) -> str:
         """The id of the search for the collection's published items."""

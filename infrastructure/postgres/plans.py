@@ -1,4 +1,4 @@
-"""Dry runs that were kept, and what they would meet."""
+"""Dry runs that were kept, and how long such jobs took."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 from psycopg.rows import class_row, dict_row
 from pydantic import JsonValue, TypeAdapter
 
-from core.contracts.plans import Collision, Obstacle, PlannedSource, StoredPlan, Timing
+from core.contracts.plans import PlannedSource, StoredPlan, Timing
 from infrastructure.postgres.pool import Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
 
@@ -60,22 +60,6 @@ class PostgresPlans:
             found = cursor.execute(_SQL["timing"], {"job_type": job_type}).fetchone()
         assert found is not None  # an aggregate has a row
         return found
-
-    def catalogued(self, tables: Sequence[str], items: Sequence[tuple[str, str]]) -> list[Collision]:
-        """Which of these tables and items there are."""
-        wanted = {"collections": [c for c, _ in items], "items": [i for _, i in items], "tables": list(tables)}
-        with connection(self._pool) as conn:
-            found_tables = conn.execute(_SQL["catalogued_tables"], wanted).fetchall()
-            found_items = conn.execute(_SQL["catalogued_items"], wanted).fetchall()
-        return [
-            *(_collision(Obstacle.TABLE, f"geo.{name}", shown) for name, shown in found_tables),
-            *(_collision(Obstacle.STAC_ITEM, f"{collection}/{item}", shown) for collection, item, shown in found_items),
-        ]
-
-
-def _collision(kind: Obstacle, name: str, published: bool) -> Collision:
-    state = "published" if published else "not published"
-    return Collision(kind=kind, name=name, message=f"{name} exists and is {state}.", blocks=False)
 
 
 def _plan(row: Mapping[str, object]) -> StoredPlan:

@@ -17,10 +17,12 @@ from core.contracts.effects import (
     MergeFeatureTable,
     StacJson,
     SwapFeatureTable,
+    UpsertDatasetRef,
     UpsertStacItem,
 )
 from core.errors import ApprovalFailed, CollectionChanged, GeomachineError, TargetChanged
 from infrastructure.postgres import held
+from infrastructure.postgres.dataset_refs import require_own
 from infrastructure.postgres.effects import apply
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.preserving import ItemKey, items_of, preserve
@@ -65,6 +67,8 @@ def write(conn: Connection, job_key: int, effects: Sequence[Effect]) -> None:
     replaced = {k: s.current for k, s in standing.items() if s.current is not None and s.current != made[k]}
     for effect in effects:
         if draft:
+            if isinstance(effect, UpsertDatasetRef):
+                require_own(conn, effect)
             for part in _by_item(effect):
                 key = next(iter(items_of(part)), items[0])
                 held.hold(conn, made.get(key, made[items[0]]), part)

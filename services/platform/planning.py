@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +19,8 @@ from core.machine.registry import Registry
 from core.states import terminal_job_statuses
 from services.platform.access import data_access
 from services.platform.outlook import estimate, stages
+from services.platform.outputs import output_names
 from services.platform.submit import Accepted, PlatformService, Prepared
-from services.stac.names import table_item_id
 
 KEPT = timedelta(days=1)
 _MEBIBYTE = 1 << 20
@@ -112,12 +111,8 @@ class Planner:
         )
 
     def _collisions(self, prepared: Prepared) -> tuple[Collision, ...]:
-        outputs = _names(prepared)
-        tables = [outputs["table_name"]] if "table_name" in outputs else []
-        items = [(outputs["collection_id"], outputs["item_id"])] if "item_id" in outputs else []
         known = self._requests.find(prepared.request_id)
-        found = self._plans.catalogued(tables, items)
-        return (*([_known(known, prepared)] if known else []), *found)
+        return (*([_known(known, prepared)] if known else []), *self._platform.collisions(prepared))
 
 
 def _source(blob: StoredBlob) -> PlannedSource:
@@ -130,18 +125,8 @@ def _source(blob: StoredBlob) -> PlannedSource:
     )
 
 
-def _names(prepared: Prepared) -> dict[str, str]:
-    """What the job's outputs will be called, as far as that is known before it has read its source."""
-    parameters = json.loads(prepared.job.parameters)
-    kinds = ("schema", "table_name", "collection_id", "item_id", "output_folder")
-    named = {kind: str(parameters[kind]) for kind in kinds if parameters.get(kind)}
-    if "table_name" in named:
-        named.setdefault("item_id", table_item_id(named["schema"], named["table_name"]))
-    return named
-
-
 def _outputs(prepared: Prepared, base_url: str) -> dict[str, JsonValue]:
-    named = _names(prepared)
+    named = output_names(prepared.job)
     if "item_id" not in named:
         return {**named}
     stac: JsonValue = {"collection_id": named["collection_id"], "item_id": named["item_id"]}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from core.contracts.catalog import Catalog, missing_collection
+from core.contracts.plans import Collision
 from core.contracts.platform import Operation, SubmitRequest
 from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest, RequestStore
@@ -18,7 +19,7 @@ from core.machine.machine import CoreMachine
 from core.machine.store import NewJob
 from core.models.platform import ApiRequest, DataType
 from core.states import JobStatus, terminal_job_statuses
-from services.platform import naming
+from services.platform import naming, outputs
 from services.platform.archives import holds_raster
 from services.platform.routing import Routes
 from services.platform.translate import PlannedJob, checked, translate
@@ -152,11 +153,18 @@ class PlatformService:
             repeated = self._repeated(known, prepared)
             if repeated is not None:
                 return repeated
+        taken = next((c for c in self.collisions(prepared) if c.blocks), None)
+        if taken is not None:
+            raise Conflict(taken.message, hint="Give another dataset_id, resource_id or version_id.")
         record = _record(prepared, caller.name)
         if not self._requests.accept(record, job, caller, rerun=options.overwrites or options.joins):
             return self.accept(prepared, caller)  # another caller was first: answer from what he wrote
         self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
+
+    def collisions(self, prepared: Prepared) -> Sequence[Collision]:
+        """What the catalogue has already where the request's outputs would go."""
+        return outputs.collisions(prepared.job, self._catalog, prepared.client_id)
 
     def _check_collection(self, request: SubmitRequest) -> None:
         options = request.processing_options

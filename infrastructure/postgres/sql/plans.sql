@@ -24,13 +24,3 @@ FROM (
     WHERE j.job_type = %(job_type)s AND j.status IN ('completed', 'completed_with_errors') AND r.source_size IS NOT NULL
     ORDER BY j.created_at DESC LIMIT 100
 ) AS ran
-
--- name: catalogued_tables
--- Feature tables of these names, and whether the public sees them.
-SELECT table_name, published FROM geo.table_catalog WHERE table_name = ANY (%(tables)s::text[]) ORDER BY table_name
-
--- name: catalogued_items
--- STAC items of these names, and whether the public sees them.
-SELECT i.collection, i.id, coalesce((i.content -> 'properties' ->> 'app:published')::boolean, false)
-FROM pgstac.items i JOIN unnest(%(collections)s::text[], %(items)s::text[]) AS w (collection, id) USING (collection, id)
-ORDER BY 1, 2
