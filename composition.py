@@ -28,6 +28,7 @@ from core.machine.slot import Slot
 from core.models.access import Role
 from core.models.policies import ApprovalPolicy
 from infrastructure import data_factory, storage
+from infrastructure.administration.database import DatabaseAdministration
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
 from infrastructure.external_alerts import ServiceAlerts
@@ -73,6 +74,7 @@ from triggers.http.gate import Gate
 
 if TYPE_CHECKING:
     from infrastructure.administration.external_databases import ExternalDatabases
+    from infrastructure.administration.maintenance import Maintenance
     from infrastructure.data_factory.client import AzureDataFactory
 
 
@@ -174,6 +176,18 @@ class Runtime:
         from infrastructure.administration.external_databases import ExternalDatabases
 
         return ExternalDatabases(self.settings.external_databases)
+
+    @cached_property
+    def database(self) -> DatabaseAdministration:
+        """The database itself, for administrators."""
+        return DatabaseAdministration(self.pool)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Changes to the database as a whole; what compares schemas is loaded by the first who asks."""
+        from infrastructure.administration.maintenance import from_settings
+
+        return from_settings(self.pool, self.settings.database, lambda days: self.machine.retain(days, days))
 
     def desk(self, queues: Sequence[str]) -> Desk:
         """Where messages of these queues become claims."""

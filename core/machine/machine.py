@@ -285,9 +285,12 @@ class CoreMachine:
         return count
 
     def retain(self, archive_days: float, drop_days: float, seconds: float = 50.0) -> int:
-        """Archive and drop old jobs, some at a time, until none is left or the time is over; how many."""
+        """Drop and archive old jobs, some at a time, until none is left or the time is over; how many.
+
+        A job is never archived and dropped by the same call.
+        """
         ends, count = time.monotonic() + seconds, 0
-        for step in (partial(self.store.archive, archive_days), partial(self.store.drop_archived, drop_days)):
+        for step in (partial(self.store.drop_archived, drop_days), partial(self.store.archive, archive_days)):
             while time.monotonic() < ends and (done := step(50)):
                 count += done
         return count

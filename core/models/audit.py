@@ -40,6 +40,9 @@ class AuditAction(StrEnum):
     SERVICE_UPDATE = "service.update"  #: what is said about it was changed
     SERVICE_DELETE = "service.delete"  #: it was forgotten
     EXTERNAL_INITIALIZE = "external.initialize"  #: a database of somebody else was prepared
+    DATABASE_ENSURE = "database.ensure"  #: what the schema lacked was added
+    DATABASE_CLEANUP = "database.cleanup"  #: old jobs were archived and dropped
+    DATABASE_REBUILD = "database.rebuild"  #: everything was dropped and made anew
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn
