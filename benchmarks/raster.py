@@ -1,6 +1,6 @@
 """COGs beside what users would reach for: CPU seconds and peak memory, interleaved rounds, medians.
 
-python benchmarks/raster.py [--rounds 3] [--only dem] [--side 10000]
+python benchmarks/raster.py [--rounds 3] [--only dem] [--side 10000] [--tenfold]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # run as a file, but importing from the repository
 
+import deflate  # noqa: E402
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
 import rasterio.shutil  # noqa: E402
@@ -31,7 +32,7 @@ from benchmarks import raster_rig as rig  # noqa: E402
 from core.contracts.raster import CreateCogInput, OutputTier, ValidateRasterInput  # noqa: E402
 from services.raster import handlers  # noqa: E402
 from services.raster.gdal import BLOCK_CACHE  # noqa: E402
-from services.raster.onepass.tiles import deflate_encoder  # noqa: E402
+from services.raster.onepass import predictors  # noqa: E402
 from services.raster.profiles import CogProfile, profile  # noqa: E402
 from services.raster.views import PixelFacts, Prepared  # noqa: E402
 from services.raster.writing import write  # noqa: E402
@@ -41,12 +42,12 @@ from tests.support.raster import RasterRig  # noqa: E402
 SCENARIOS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "dem deflate": ("dem", "DEFLATE", ("floor", "driver", "rio-cogeo", "writer", "tasks")),
     "rgb jpeg": ("rgb", "JPEG", ("driver", "rio-cogeo", "writer", "tasks")),
-    "rgb deflate": ("rgb", "DEFLATE", ("driver", "rio-cogeo", "writer", "tasks")),
+    "rgb deflate": ("rgb", "DEFLATE", ("floor", "driver", "rio-cogeo", "writer", "tasks")),
     # One row less makes it a layout that only GDAL's driver may write.
     "odd dem deflate": ("odd", "DEFLATE", ("driver", "tasks")),
 }
 _EXPLAINED = {
-    "floor": "the tiles of all levels compressed from memory, nothing else",
+    "floor": "the tiles of all levels compressed at level 6 from memory, nothing else",
     "driver": "GDAL's COG driver alone, with our profile",
     "rio-cogeo": "`rio cogeo create` with the same options",
     "writer": "our writer alone",
@@ -93,12 +94,12 @@ def writer(source: Path, folder: Path, compression: str) -> None:
 
 def floor(source: Path, folder: Path, compression: str) -> None:
     """Compress as many tiles as all levels have, by libdeflate in two threads."""
-    encode, size = deflate_encoder(3, 6), 512
+    predict = predictors.horizontal if source.name.startswith("rgb") else predictors.floating
     with rasterio.open(source) as dataset, ThreadPoolExecutor(2) as pool:
-        for row in range(0, dataset.height, size):
-            pixels = dataset.read(1, window=Window(0, row, dataset.width, min(size, dataset.height - row)))
-            parts = [np.resize(pixels[:, c : c + size], (size, size, 1)) for c in range(0, dataset.width, size)]
-            list(pool.map(encode, parts + parts[::3]))
+        for row in range(0, dataset.height - 511, 512):
+            pixels = np.moveaxis(dataset.read(window=Window(0, row, dataset.width, 512)), 0, -1)
+            parts = [pixels[:, c : c + 512] for c in range(0, dataset.width, 512)]
+            list(pool.map(lambda part: deflate.zlib_compress(predict(part), 6), parts + parts[::3]))
 
 
 def tasks(rig_: RasterRig, source: Path, compression: str) -> Callable[[], None]:
@@ -121,18 +122,19 @@ def tasks(rig_: RasterRig, source: Path, compression: str) -> Callable[[], None]
 def case(name: str, compression: str, source: Path, folder: Path) -> dict[str, float]:
     """One case in this process."""
     if name == "tasks":
-        return rig.measured(tasks(RasterRig(folder), source, compression))
+        return {**rig.measured(tasks(RasterRig(folder), source, compression)), "size_mb": 0.0}
     work = {"driver": driver, "rio-cogeo": rio_cogeo, "writer": writer, "floor": floor}[name]
     # rio-cogeo keeps GDAL's own cache: that is how it is used.
     options = {} if name == "rio-cogeo" else {"GDAL_CACHEMAX": BLOCK_CACHE}
     with rasterio.Env(**options):
-        return rig.measured(lambda: work(source, folder, compression))
+        found = rig.measured(lambda: work(source, folder, compression))
+    return {**found, "size_mb": round(sum(file.stat().st_size for file in folder.glob("*.tif")) / 1e6, 1)}
 
 
 def report(found: Mapping[str, Mapping[str, list[dict[str, float]]]]) -> dict[str, dict[str, dict[str, float]]]:
     """Medians, printed with ratios to the driver and to rio-cogeo."""
     medians: dict[str, dict[str, dict[str, float]]] = {}
-    print("\n| | CPU s | peak MB | to driver | to rio-cogeo |\n|---|---|---|---|---|")
+    print("\n| | CPU s | peak MB | file MB | to driver | to rio-cogeo |\n|---|---|---|---|---|---|")
     for scenario, cases in found.items():
         medians[scenario] = {
             name: {key: round(statistics.median(run[key] for run in runs), 2) for key in runs[0]}
@@ -143,7 +145,8 @@ def report(found: Mapping[str, Mapping[str, list[dict[str, float]]]]) -> dict[st
             for peer in ("driver", "rio-cogeo"):
                 other = medians[scenario].get(peer)
                 ratios.append(f"{median['cpu_s'] / other['cpu_s']:.2f}" if other else "")
-            print(f"| {scenario}: {name} | {median['cpu_s']} | {median['peak_mb']:.0f} | {' | '.join(ratios)} |")
+            figures = f"{median['cpu_s']} | {median['peak_mb']:.0f} | {median['size_mb'] or ''}"
+            print(f"| {scenario}: {name} | {figures} | {' | '.join(ratios)} |")
     return medians
 
 
@@ -159,12 +162,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="scenarios whose name starts so")
     parser.add_argument("--cases", default=",".join(_EXPLAINED), help="of these cases")
-    parser.add_argument("--side", type=int, default=10_000, help="width of the rasters; 31622 is ten times as large")
+    parser.add_argument("--side", type=int, default=10_000, help="width of the rasters")
+    parser.add_argument("--tenfold", action="store_true", help="our tasks once, on rasters ten times as large")
     parser.add_argument("--case")
     parser.add_argument("--source", type=Path)
     parser.add_argument("--folder", type=Path, default=rig.ROOT / ".local/bench/raster")
     options = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    if options.tenfold:
+        options.side, options.rounds, options.cases = 31_622, 1, "tasks"
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.case:
         name, _, compression = options.case.partition(":")

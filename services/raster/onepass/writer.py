@@ -19,7 +19,8 @@ from core.contracts.raster import BandStatistics
 from services.raster.onepass.layout import assemble
 from services.raster.onepass.pyramid import Sampler, pyramid
 from services.raster.onepass.template import name_resampling, template
-from services.raster.onepass.tiles import SOMEWHERE, DeflateTiles, GdalTiles, Pixels, TileSink, deflate_encoder
+from services.raster.onepass.tiles import SOMEWHERE, DeflateTiles, GdalTiles, Pixels, TileSink
+from services.raster.onepass.zlib_tiles import encoder
 from services.raster.profiles import BLOCK, CogProfile
 
 
@@ -83,7 +84,7 @@ def _sinks(
     def make(number: int, width: int, height: int) -> TileSink:
         path = folder / f"level{number}"
         if profile.compression == "DEFLATE":
-            encode = deflate_encoder(predictor, int(profile.options["level"]))
+            encode = encoder(predictor, int(profile.options["level"]))
             return DeflateTiles(width, height, files.enter_context(path.open("wb")), encode, pool)
         kind = {"driver": "GTiff", "transform": SOMEWHERE, "count": dataset.count, "dtype": dataset.dtypes[0]}
         shape = {"width": width, "height": height, "num_threads": "ALL_CPUS"}
