@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from pydantic import JsonValue
@@ -28,21 +29,27 @@ _OTHER = "#969696"
 _EDGE = "#333333"
 
 _NUMBERS = {SqlType.SMALLINT, SqlType.INTEGER, SqlType.BIGINT, SqlType.REAL, SqlType.DOUBLE, SqlType.NUMERIC}
-_WORDS = {SqlType.TEXT, SqlType.BOOLEAN}
+SHOWN = _NUMBERS | {SqlType.TEXT, SqlType.BOOLEAN}  #: what a style can tell apart
 
 
 def default_style(
     tables: FeatureTables, loaded: FeatureTable, plan: TablePlan, attribute: str | None
 ) -> FeatureCollectionStyle:
-    """The first style of a table. `attribute` is the column to show; one that fits is looked for when it is None."""
+    """The first style of a table. `attribute` is the column to show; one that fits is looked for when it is None.
+
+    It is of a type in `SHOWN`. One colour has to do where it is empty in every row.
+    """
     shown = _values(tables, loaded, plan, attribute)
     family = family_of(plan.geometry_type).name
     if shown is None:
-        rules, what = [_rule("All features", None, _DISTINCT[0], family)], "One colour for all."
+        rules = [_rule("All features", None, _DISTINCT[0], family)]
+        what = "One colour for all" + (f": {attribute} is empty." if attribute else ".")
     elif shown.quantiles:
         rules, what = _graduated(shown, family), f"Shades by {shown.name}."
     else:
         rules, what = _categorised(shown, family), f"A colour for each {shown.name}."
+        if shown.distinct > _MAX_VALUES:
+            what = f"A colour for each of the {_MAX_VALUES} most frequent values of {shown.name}."
     return FeatureCollectionStyle(
         collection_id=plan.name,
         style_id=DEFAULT,
@@ -54,15 +61,21 @@ def default_style(
 
 
 def _values(tables: FeatureTables, loaded: FeatureTable, plan: TablePlan, attribute: str | None) -> ColumnValues | None:
-    named = [c for c in plan.columns if attribute in (None, c.name) and c.sql_type in _NUMBERS | _WORDS]
+    if attribute is not None:
+        found = tables.values(loaded, attribute, _MAX_VALUES, _CLASSES)
+        return _classed(found) if found.distinct else None
     # Words first: a column of few words says what features are, a number often only counts them.
-    ordered = sorted(named, key=lambda c: c.sql_type in _NUMBERS)
-    least = 1 if attribute else 2
+    ordered = sorted((c for c in plan.columns if c.sql_type in SHOWN), key=lambda c: c.sql_type in _NUMBERS)
     for column in ordered[:_LOOKED_AT]:
-        found = tables.values(loaded, column.name, _MAX_VALUES, _CLASSES)
-        if len(found.quantiles) > 2 or (not found.quantiles and least <= found.distinct <= _MAX_VALUES):
+        found = _classed(tables.values(loaded, column.name, _MAX_VALUES, _CLASSES))
+        if found.quantiles or 2 <= found.distinct <= _MAX_VALUES:
             return found
     return None
+
+
+def _classed(found: ColumnValues) -> ColumnValues:
+    """Without quantiles that make no classes: then the most frequent values are shown, and all others as one."""
+    return found if len(found.quantiles) > 2 else replace(found, quantiles=())
 
 
 def _categorised(shown: ColumnValues, family: str) -> list[StylingRule]:

@@ -106,8 +106,13 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
 
 def _conformed(layer: LayerPlan, parameters: ProcessVectorParameters, ctx: TaskContext) -> LayerPlan:
     shown = str(parameters.source)
-    tables = tuple(joining.conformed(t, ctx.tables.live(t.schema_name, t.name), shown) for t in layer.tables)
-    return layer.model_copy(update={"tables": tables})
+    tables = []
+    for planned in layer.tables:
+        live = ctx.tables.live(planned.schema_name, planned.name)
+        tables.append(joining.conformed(planned, live, shown))
+        if live is not None and parameters.write_mode is WriteMode.UPSERT:
+            joining.upsert_key(parameters, planned, live)  # raises before a row is loaded
+    return layer.model_copy(update={"tables": tuple(tables)})
 
 
 def _require_same_item(parameters: ProcessVectorParameters, table: TablePlan, alone: bool, ctx: TaskContext) -> None:

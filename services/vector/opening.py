@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts.vector import EXTENSIONS, FindingCode, ProcessVectorParameters, SourcePlan, VectorFormat
-from core.errors import AmbiguousLayer, ColumnsMissing, NoFeatures, UnsupportedFormat
+from core.errors import AmbiguousLayer, ColumnsMissing, InvalidRequest, NoFeatures, UnsupportedFormat
 from services.vector import (
     archives,
     coordinates,
@@ -38,21 +38,29 @@ class OpenedLayer:
 def explore(fetched: Path, parameters: ProcessVectorParameters, findings: Findings) -> list[OpenedLayer]:
     """The one layer that the request means, or all that hold features if it wants all.
 
-    Raises AmbiguousLayer, NoFeatures, ColumnsMissing, UnsupportedFormat, UnreadableSource.
+    Raises AmbiguousLayer, NoFeatures, ColumnsMissing, InvalidRequest, UnsupportedFormat, UnreadableSource.
     """
     layers: list[OpenedLayer] = []
     left_out: list[str] = []
     for path, layer in _files(fetched, parameters):
         found = _File(path, fetched, parameters)
-        if not parameters.all_layers:
-            return [found.layer(layer)]
-        layers += found.layers(left_out)
+        layers += found.layers(left_out) if parameters.all_layers else [found.layer(layer)]
     findings.add(FindingCode.LAYER_LEFT_OUT, len(left_out), detail=f"No table was made of {', '.join(left_out[:30])}.")
     if not layers:
         raise NoFeatures(
             f"{parameters.source} has no layer with features that have a geometry.", hint="Check the file."
         )
+    _require_located(layers, parameters)
     return layers
+
+
+def _require_located(layers: Sequence[OpenedLayer], parameters: ProcessVectorParameters) -> None:
+    """Raise InvalidRequest when columns are said to hold coordinates that nobody looks for in them."""
+    asked = "wkt_column" if parameters.wkt_column else "lat_name and lon_name" if parameters.lat_name else None
+    if asked and not any(layer.plan.lat_name or layer.plan.wkt_column for layer in layers):
+        raise InvalidRequest(
+            f"{asked} was given, but {parameters.source} has geometries of its own.", hint=f"Leave {asked} out."
+        )
 
 
 def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
@@ -112,8 +120,10 @@ class _File:
             return plain
         match self._plan.format:
             case VectorFormat.CSV:
+                self._require_only(wanted)
                 return self._delimited()
             case VectorFormat.PARQUET:
+                self._require_only(wanted)
                 return self._parquet()
             case VectorFormat.XLSX:
                 return self._sheet(self._chosen_sheet(wanted))
@@ -158,6 +168,13 @@ class _File:
         plan = self._plan.model_copy(update={"layer": layer})
         reader = gdal_reader.GdalReader(self._path, plan, self._shown)
         return OpenedLayer(layer, plan.model_copy(update={"driver": reader.driver}), reader)
+
+    def _require_only(self, wanted: str | None) -> None:
+        if wanted not in (None, self._path.stem, self._path.name):
+            raise AmbiguousLayer(
+                f"{self._shown} has no layer {wanted!r}; it has one, {self._path.stem!r}.",
+                hint="Leave layer_name out.",
+            )
 
     def _chosen_sheet(self, wanted: str | None) -> str:
         present = workbooks.sheets(self._path, self._shown)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pyproj
 
+from core.contracts.tables import SqlType
 from core.contracts.vector import (
     ColumnPlan,
     FindingCode,
@@ -16,7 +17,7 @@ from core.contracts.vector import (
     TablePlan,
 )
 from core.errors import InvalidRequest, NoFeatures
-from services.vector import columns, families, reference_systems, wkb
+from services.vector import columns, default_styles, families, reference_systems, wkb
 from services.vector.families import Family, Kind
 from services.vector.findings import Findings
 from services.vector.opening import OpenedLayer
@@ -24,6 +25,7 @@ from services.vector.readers import FeatureReader, Survey, surveyed
 from services.vector.reference_systems import Bounds
 
 _MAX_NAME = 63
+_TIMES = (SqlType.DATE, SqlType.TIMESTAMP, SqlType.TIMESTAMPTZ)
 
 
 def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str, partitions: int) -> LayerPlan:
@@ -135,14 +137,20 @@ def _require_named_columns(
     """Fail now, not after the load, when the request names a column that is not there."""
     columns.resolve(parameters.indexes.attributes, planned_columns, shown, "indexes.attributes")
     columns.resolve(parameters.indexes.temporal, planned_columns, shown, "indexes.temporal")
-    if parameters.temporal_property is not None:
-        (name,) = columns.resolve([parameters.temporal_property], planned_columns, shown, "temporal_property")
-        found = next(c.sql_type for c in planned_columns if c.name == name)
-        if found not in ("date", "timestamp", "timestamptz"):
-            raise InvalidRequest(
-                f"temporal_property {parameters.temporal_property!r} is a {found.value} column, not a date or time.",
-                hint="Name a column of dates or times.",
-            )
+    if parameters.primary_key is not None:
+        columns.resolve([parameters.primary_key], planned_columns, shown, "primary_key")
+    for option, asked, fitting, what in (
+        ("temporal_property", parameters.temporal_property, _TIMES, "dates or times"),
+        ("style_attribute", parameters.style_attribute, default_styles.SHOWN, "texts, numbers or truth values"),
+    ):
+        if asked is not None:
+            (name,) = columns.resolve([asked], planned_columns, shown, option)
+            found = next(c.sql_type for c in planned_columns if c.name == name)
+            if found not in fitting:
+                raise InvalidRequest(
+                    f"{option} {asked!r} is a {found.value} column, not one of {what}.",
+                    hint=f"Name a column of {what}.",
+                )
 
 
 def _report_renamed(

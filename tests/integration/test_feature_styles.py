@@ -112,6 +112,26 @@ def test_a_style_that_names_columns_the_table_lacks_is_refused_with_those_it_has
     assert answer.status_code == 400 and "depth" in answer.json()["error"] and "kind" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("values", "rules", "description"),
+    [
+        ([f"w{i // 2}" for i in range(20)] + [f"v{i}" for i in range(5)], 13, "A colour for each of the 12 most"),
+        ([0] * 200 + list(range(1, 14)), 13, "A colour for each of the 12 most"),
+        ([None, None], 1, "One colour for all: kind is empty."),
+    ],
+)
+def test_the_asked_attribute_is_shown_however_its_values_lie(
+    api: Api, tmp_path: Path, values: list, rules: int, description: str
+) -> None:
+    path = geojson(tmp_path, *((point(i % 90, 1), {"kind": v, "a": "x"}) for i, v in enumerate(values)))
+    api.runtime.storage.upload(path, BlobName("bronze-vectors", path.name))
+    names = {"blob_name": path.name, "file_extension": "geojson", "table_name": "t", "access_level": "public"}
+    api.runtime.machine.submit("process_vector", {**names, "style_attribute": "kind"})
+    api.drain()
+    [(spec, said)] = api.query("SELECT style_spec, description FROM geo.feature_collection_styles")
+    assert (len(spec["stylingRules"]), said[: len(description)]) == (rules, description)
+
+
 def test_overwriting_a_table_keeps_the_styles_that_people_made(api: Api, wells: dict, tmp_path: Path) -> None:
     api.of("ann").put(f"{URL}/default", json={"title": "Mine", "style": BLUE, "is_default": True})
     path = geojson(tmp_path, (point(5, 5), {"kind": "dry"}))

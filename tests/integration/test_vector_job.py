@@ -24,6 +24,7 @@ from core.contracts.storage import BlobName
 from core.contracts.vector import FindingCode
 from core.errors import (
     AmbiguousLayer,
+    ColumnsMissing,
     CrsMismatch,
     CrsMissing,
     InvalidRequest,
@@ -300,6 +301,45 @@ def test_weird_column_names_are_kept_apart_and_their_origin_remembered(rig, tmp_
         k: {key: d[key] for key in ("type", "source_name")}
         for k, d in rig.query("select column_definitions from geo.table_catalog")[0][0].items()
     }
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error", "said"),
+    [
+        ("primary_key", "kode", ColumnsMissing, "primary_key names kode"),
+        ("style_attribute", "kode", ColumnsMissing, "style_attribute names kode"),
+        ("style_attribute", "day", InvalidRequest, "style_attribute 'day' is a date column, not one of texts"),
+        ("temporal_property", "code", InvalidRequest, "temporal_property 'code' is a text column, not one of dates"),
+    ],
+)
+def test_an_option_that_names_no_fitting_column_fails_before_anything_is_loaded(
+    rig, tmp_path, option, value, error, said
+):
+    path = geojson(tmp_path, (point(), {"code": "a", "day": "2020-01-01"}))
+    with pytest.raises(error, match=said):
+        rig.stage(1, rig.parameters(rig.put(path), **{option: value}), {}, rig.context())
+    assert rig.query("select count(*) from pg_class where strpos(relname, '__stg_') > 0") == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["f.gpkg", "f.geojson", "f.parquet"])
+def test_coordinate_columns_of_a_file_with_geometries_are_refused_not_ignored(rig, write, name):
+    path = write(name, [shapely.Point(1, 2)], lat=[3.0], lon=[4.0])
+    with pytest.raises(InvalidRequest, match="lat_name and lon_name was given, but bronze-vectors/f"):
+        rig.load(path, lat_name="lat", lon_name="lon")
+    with pytest.raises(InvalidRequest, match="wkt_column"):
+        rig.load(path, wkt_column="lat")
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet"])
+def test_a_layer_that_a_file_of_one_does_not_have_is_refused_not_ignored(rig, write, tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("csv"):
+        path.write_text("lat,lon\n1,2\n")
+    else:
+        path = write(name, [shapely.Point(1, 2)], n=[1])
+    with pytest.raises(AmbiguousLayer, match="no layer 'roads'; it has one, 'f'"):
+        rig.load(path, layer_name="roads")
+    rig.load(path, layer_name="f")
 
 
 def test_column_mapping_is_honoured(rig, tmp_path):

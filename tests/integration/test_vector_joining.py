@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.contracts.storage import BlobName
-from core.errors import Conflict, DuplicateKey, NotFound, SchemaMismatch, TargetChanged
+from core.errors import ColumnsMissing, Conflict, DuplicateKey, NotFound, SchemaMismatch, TargetChanged
 from tests.support.api import Api
 from tests.support.vector import CONTAINER, VectorRig, geojson, point
 
@@ -70,8 +70,11 @@ def test_upsert_takes_the_primary_key_that_the_table_was_made_with(rig, tmp_path
 
 def test_a_table_without_a_key_of_its_own_needs_one_for_upsert(rig, tmp_path):
     start(rig, tmp_path)
+    blob = rig.put(geojson(tmp_path, (point(), {"code": "a", "n": 5})))
     with pytest.raises(SchemaMismatch, match="upsert_key"):
-        rig.load(geojson(tmp_path, (point(), {"code": "a", "n": 5})), write_mode="upsert")
+        rig.stage(1, rig.parameters(blob, write_mode="upsert"), {}, rig.context())
+    with pytest.raises(ColumnsMissing, match="upsert_key names kode"):
+        rig.stage(1, rig.parameters(blob, write_mode="upsert", upsert_key=["kode"]), {}, rig.context())
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
