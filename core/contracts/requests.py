@@ -27,8 +27,10 @@ class RequestStore(Protocol):
         """The request of that id."""
         ...
 
-    def accept(self, request: ApiRequest, job: NewJob, by: Principal, *, rerun: bool) -> bool:
-        """Write the request and its job in one transaction; False when another caller was first.
+    def accept(
+        self, request: ApiRequest, job: NewJob, by: Principal, *, known: KnownRequest | None, rerun: bool
+    ) -> bool:
+        """Write the request and its job in one transaction; False when it is no longer as `known` says.
 
         `rerun` gives a finished job a new run.
         """

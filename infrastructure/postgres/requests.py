@@ -44,11 +44,13 @@ class PostgresRequests:
             rows = cursor.execute(_SQL["list_requests"], parameters)
             return [_known(row) for row in rows]
 
-    def accept(self, request: ApiRequest, job: NewJob, by: Principal, *, rerun: bool) -> bool:
+    def accept(
+        self, request: ApiRequest, job: NewJob, by: Principal, *, known: KnownRequest | None, rerun: bool
+    ) -> bool:
         """Write request and job in one transaction; False when another caller decided first."""
         with transaction(self._pool) as conn:
             conn.execute(_SQL["lock_request"], {"request_id": request.request_id})
-            if not rerun and _one(conn, "find_request", request.request_id) is not None:
+            if _one(conn, "find_request", request.request_id) != known:
                 return False
             accepted = submit_in(conn, job, rerun=rerun)
             if rerun and not accepted.created:

@@ -157,7 +157,7 @@ class PlatformService:
         if taken is not None:
             raise Conflict(taken.message, hint="Give another dataset_id, resource_id or version_id.")
         record = _record(prepared, caller.name)
-        if not self._requests.accept(record, job, caller, rerun=options.overwrites or options.joins):
+        if not self._requests.accept(record, job, caller, known=known, rerun=options.overwrites or options.joins):
             return self.accept(prepared, caller)  # another caller was first: answer from what he wrote
         self._machine.announce()
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
