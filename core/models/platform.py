@@ -87,7 +87,10 @@ class SubmitPlan(Record):
 
 
 class IdempotencyKey(Record):
-    """A key by which a client marks a call, the call's hash, and what it was answered."""
+    """A key by which a client marks a call, the call's hash, and what it was answered.
+
+    Until there is an answer, `holder` is the one process's call that carries it out, since `created_at`.
+    """
 
     __table__: ClassVar[Table] = Table(
         name="idempotency_keys",
@@ -99,6 +102,7 @@ class IdempotencyKey(Record):
     client_id: Annotated[str, Field(min_length=1)]
     key: Annotated[str, Field(min_length=1, max_length=255)]
     request_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    holder: str = ""
     status_code: int | None = None
     answer: Json | None = None
     created_at: Stamped = None

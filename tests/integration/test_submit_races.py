@@ -24,9 +24,10 @@ def put(api: Api, *names: str) -> None:
         api.runtime.storage.put(text.encode(), BlobName("bronze-vectors", name))
 
 
-def submit(api: Api, file: str = "towns.geojson", **options: object) -> httpx.Response:
+def submit(api: Api, file: str = "towns.geojson", key: str | None = None, **options: object) -> httpx.Response:
     body = {**IDS, "container_name": "bronze-vectors", "file_name": file, "processing_options": options}
-    return api.of("ann").post("/api/platform/submit", json=body)
+    headers = {"Idempotency-Key": key} if key else {}
+    return api.of("ann").post("/api/platform/submit", json=body, headers=headers)
 
 
 @contextmanager
@@ -38,8 +39,12 @@ def held(api: Api) -> Iterator[None]:
 
 
 def until_waiting(api: Api, number: int) -> None:
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    )
     for _ in range(600):
-        if api.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == [(number,)]:
+        if api.query(waiting) == [(number,)]:
             return
         time.sleep(0.05)
     raise AssertionError(f"{number} submissions do not wait")
@@ -62,3 +67,32 @@ def test_of_two_overwrites_from_different_files_one_is_refused(api: Api) -> None
     assert api.query("SELECT count(*) FROM app.jobs WHERE status = 'queued'") == [(1,)]
     api.drain()
     assert submit(api, "c.geojson", overwrite=True).status_code == 202, "sent again it is accepted"
+
+
+def test_a_call_is_carried_out_once_when_it_is_sent_twice_at_the_same_time(api: Api) -> None:
+    put(api, "towns.geojson")
+    submit(api)
+    api.drain()
+    with ThreadPoolExecutor(2) as threads:
+        with held(api):
+            first = threads.submit(submit, api, key="one", overwrite=True)
+            until_waiting(api, 1)
+            second = threads.submit(submit, api, key="one", overwrite=True)
+            assert second.result(30).status_code == 409
+            assert "being carried out" in second.result().json()["error"]
+        assert first.result().status_code == 202
+    api.drain()
+    again = submit(api, key="one", overwrite=True)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert again.json() == first.result().json()
+    assert api.query("SELECT retry_count FROM app.api_requests") == [(1,)]
+
+
+def test_the_key_of_a_call_whose_process_died_is_free_after_a_while(api: Api) -> None:
+    put(api, "towns.geojson")
+    assert submit(api, key="one").status_code == 202
+    api.query("UPDATE app.idempotency_keys SET holder = 'gone', status_code = NULL, answer = NULL")
+    assert submit(api, key="one").status_code == 409
+    api.query("UPDATE app.idempotency_keys SET created_at = created_at - interval '6 minutes'")
+    assert submit(api, key="one").status_code == 200
+    assert api.query("SELECT status_code FROM app.idempotency_keys") == [(200,)]

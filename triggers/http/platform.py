@@ -13,8 +13,8 @@ from core.contracts.platform import AddToCollection, Operation, SubmitRequest
 from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest
 from core.contracts.unpublish import DeleteRequest
-from core.errors import GeomachineError
 from core.machine.identity import canonical_json
+from infrastructure.postgres.idempotency import StoredAnswer
 from infrastructure.postgres.job_views import JobView
 from services.platform.access import data_access
 from services.platform.planning import Plan
@@ -32,7 +32,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Made by the caller: a call repeated with it within a week gets the first answer.",
+        description="Made by the caller: a call repeated with it within a week gets the first answer, 409 before that.",
     ),
 ]
 
@@ -95,19 +95,14 @@ def submit(
     if idempotency_key is None or dry_run:
         return _carry_out(request, runtime, base, caller, response, dry_run=dry_run)
     digest = hashlib.sha256(canonical_json(request.model_dump(mode="json")).encode()).hexdigest()
-    known = runtime.idempotency.begin(caller.client_id, idempotency_key, digest)
-    if known is not None:
-        response.status_code = known.status
-        response.headers["Idempotency-Replayed"] = "true"
-        model = UnpublishAnswer if isinstance(request, DeleteRequest) else SubmitAnswer
-        return model.model_validate(known.answer)
-    try:
+    with runtime.idempotency.call(caller.client_id, idempotency_key, digest) as call:
+        if call.known is not None:
+            response.status_code = call.known.status
+            response.headers["Idempotency-Replayed"] = "true"
+            model = UnpublishAnswer if isinstance(request, DeleteRequest) else SubmitAnswer
+            return model.model_validate(call.known.answer)
         answer = _carry_out(request, runtime, base, caller, response, dry_run=False)
-    except GeomachineError:
-        runtime.idempotency.abandon(caller.client_id, idempotency_key)
-        raise
-    kept = answer.model_dump(mode="json")
-    runtime.idempotency.finish(caller.client_id, idempotency_key, response.status_code or 202, kept)
+        call.answered = StoredAnswer(response.status_code or 202, answer.model_dump(mode="json"))
     return answer
 
 
