@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from services.vector import wkb
+
 _Move = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -29,6 +31,8 @@ class _Walk:
         order = "<" if self._raw[self._at] == 1 else ">"
         self._at += 1
         code = self._number(order)
+        if code & wkb.EWKB_SRID:
+            self._at += 4
         dimensions, base = _dimensions(code)
         head = struct.pack("<BI", 1, base + (3000 if self._has_z else 2000))
         if base == 1:
@@ -64,7 +68,7 @@ class _Walk:
 
 
 def _dimensions(code: int) -> tuple[str, int]:
-    iso = code & 0x0FFFFFFF
-    has_z = bool(code & 0x80000000) or iso // 1000 in (1, 3)
-    has_m = bool(code & 0x40000000) or iso // 1000 in (2, 3)
+    iso = code & wkb.ISO_CODE
+    has_z = bool(code & wkb.EWKB_Z) or iso // 1000 in (1, 3)
+    has_m = bool(code & wkb.EWKB_M) or iso // 1000 in (2, 3)
     return "xy" + ("z" if has_z else "") + ("m" if has_m else ""), iso % 1000

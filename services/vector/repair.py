@@ -21,7 +21,8 @@ def parsed(column: pa.Array, ids: np.ndarray, findings: Findings) -> Shapes:
     null = np.asarray(column.is_null())
     shapes = shapely.from_wkb(raw, on_invalid="ignore")
     unparsed = shapely.is_missing(shapes) & ~null
-    batch = Shapes(column, shapes, np.zeros(len(shapes), bool), np.zeros(len(shapes), bool), ~null, ids, findings)
+    # An SRID in the bytes may be another than the table's, which PostGIS would refuse: it is not written again.
+    batch = Shapes(column, shapes, shapely.get_srid(shapes) > 0, np.zeros(len(shapes), bool), ~null, ids, findings)
     if unparsed.any():
         # An unclosed ring, mostly: GEOS can close it.
         shapes[unparsed] = shapely.from_wkb(raw[unparsed], on_invalid="fix")

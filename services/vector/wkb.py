@@ -10,6 +10,10 @@ import pyarrow.compute as pc
 
 _POINT = np.dtype([("order", "u1"), ("code", "<u4"), ("x", "<f8"), ("y", "<f8")])
 
+#: What PostGIS' EWKB adds to a type code; an SRID of four bytes follows the code.
+EWKB_Z, EWKB_M, EWKB_SRID = 0x80000000, 0x40000000, 0x20000000
+ISO_CODE = 0x0FFFFFFF
+
 #: Codes of ISO WKB modulo 1000, in the order of the standard.
 NAMES = {
     1: "Point",
@@ -40,9 +44,9 @@ def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     heads = data[offsets[:, None].astype(np.int64) + np.arange(5)]
     little = np.ascontiguousarray(heads[:, 1:5]).view("<u4").ravel()
     codes = np.where(heads[:, 0] == 1, little, little.byteswap())
-    iso = codes & 0x0FFFFFFF
-    has_z = ((codes & 0x80000000) != 0) | np.isin(iso // 1000, (1, 3))
-    has_m = ((codes & 0x40000000) != 0) | np.isin(iso // 1000, (2, 3))
+    iso = codes & ISO_CODE
+    has_z = ((codes & EWKB_Z) != 0) | np.isin(iso // 1000, (1, 3))
+    has_m = ((codes & EWKB_M) != 0) | np.isin(iso // 1000, (2, 3))
     return iso % 1000, has_z, has_m
 
 

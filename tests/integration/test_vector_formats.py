@@ -117,6 +117,30 @@ def test_geometry_as_hexadecimal_wkb_in_a_text_table_is_read(rig, tmp_path):
     assert found(done)[FindingCode.NULL_GEOMETRY] == 1
 
 
+@pytest.mark.parametrize("srid", [4326, 4267])
+def test_wkb_as_postgis_writes_it_keeps_heights_and_measures_and_loses_its_srid(rig, tmp_path, srid):
+    wanted = [
+        "LINESTRING ZM (1 2 3 4,5 6 7 8)",
+        "MULTILINESTRING ZM ((1 1 1 1,2 2 2 2))",
+        "LINESTRING ZM (0 0 0 5,1 1 0 6)",
+    ]
+    [hexed] = zip(
+        *[rig.query("select st_ashexewkb(st_geomfromtext(%s, %s))", text, srid)[0] for text in wanted], strict=True
+    )
+    path = tmp_path / "f.csv"
+    path.write_text("n,geom\n" + "".join(f"{n},{text}\n" for n, text in enumerate(hexed)))
+    rig.load(path, input_crs="EPSG:4326", geometry_params={"keep_m": True})
+    rows = [text for (text,) in rig.query("select st_astext(geom) from geo.t order by n")]
+    assert rows == [
+        "MULTILINESTRING ZM ((1 2 3 4,5 6 7 8))",
+        "MULTILINESTRING ZM ((1 1 1 1,2 2 2 2))",
+        "MULTILINESTRING ZM ((0 0 0 5,1 1 0 6))",
+    ]
+    path.write_text("n,geom\n" + f"1,{rig.query('select st_ashexewkb(st_setsrid(st_point(1, 2), %s))', srid)[0][0]}\n")
+    rig.load(path, input_crs="EPSG:4326", table_name="p")
+    assert rig.query("select st_astext(geom), st_srid(geom) from geo.p") == [("POINT(1 2)", 4326)]
+
+
 def test_an_archive_in_an_archive_is_loaded(rig, tmp_path):
     inner = tmp_path / "inner.zip"
     with zipfile.ZipFile(inner, "w") as archive:
