@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -83,19 +84,33 @@ def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
 def drop_table(conn: Connection, schema: str, table: str) -> None:
     """Drop a published table with its tile view. Raises Conflict when it is in use or others build on it."""
     row = conn.execute(_Q["tile_view"], {"table_name": table}).fetchone()
-    conn.execute(_Q["impatient"])
     try:
-        if row is not None and row[0] is not None:
-            conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, row[0])))
-        conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, table)))
+        with _impatient(conn, schema, table):
+            if row is not None and row[0] is not None:
+                conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, row[0])))
+            conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, table)))
     except psycopg.errors.DependentObjectsStillExist as e:
         raise Conflict(
             f"Table {schema}.{table} cannot be replaced or dropped: {str(e).splitlines()[0]}.",
             hint="Drop the views that use it, or publish under another table name.",
         ) from e
-    except psycopg.errors.LockNotAvailable as e:
-        raise TargetChanged(f"Table {schema}.{table} is in use.") from e
-    conn.execute(_Q["patient"])
+
+
+def drop_waiting(conn: Connection, schema: str, staging: str) -> None:
+    """Drop a table that waits beside the published ones, with its tile view. Raises TargetChanged when it is in use."""
+    with _impatient(conn, schema, staging):
+        conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, staging_view(staging))))
+        conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, staging)))
+
+
+def rename_with_view(conn: Connection, schema: str, current: str, view: str, wanted: str) -> None:
+    """Give a table, and its tile view if it has one, the names of an unfinished table and its view.
+
+    Raises TargetChanged when it is in use, Conflict when it is gone.
+    """
+    _rename(conn, "rename_table", schema, current, wanted)
+    if conn.execute(_Q["relation_kind"], {"schema": schema, "name": view}).fetchone() == ("m",):
+        _rename(conn, "rename_view", schema, view, staging_view(wanted))
 
 
 def write_catalog(conn: Connection, catalog: GeoTableCatalog) -> None:
@@ -154,9 +169,21 @@ def _take_view(conn: Connection, effect: SwapFeatureTable) -> str | None:
 def _rename(conn: Connection, block: str, schema: str, current: str, wanted: str) -> None:
     statement = sql.SQL(_Q[block])
     try:
-        conn.execute(statement.format(table=sql.Identifier(schema, current), name=sql.Identifier(wanted)))
+        with _impatient(conn, schema, current):
+            conn.execute(statement.format(table=sql.Identifier(schema, current), name=sql.Identifier(wanted)))
     except psycopg.errors.UndefinedTable as e:
         raise _gone(schema, current) from e
+
+
+@contextmanager
+def _impatient(conn: Connection, schema: str, table: str) -> Iterator[None]:
+    """Wait some seconds for whoever reads or writes the table, then raise TargetChanged: others wait behind us."""
+    conn.execute(_Q["impatient"])
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as e:
+        raise TargetChanged(f"Table {schema}.{table} is in use.") from e
+    conn.execute(_Q["patient"])
 
 
 def _gone(schema: str, staging: str) -> Conflict:

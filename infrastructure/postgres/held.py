@@ -7,16 +7,15 @@ from dataclasses import replace
 from functools import cache
 from typing import get_args
 
-from psycopg import sql
 from pydantic import TypeAdapter
 
 from core.contracts.effects import Effect, MergeFeatureTable, SwapFeatureTable
 from core.contracts.tables import STAGING_MARK, staging_view
+from infrastructure.postgres import feature_changes
 from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
 _SQL = Queries("artifacts")
-_TABLES = Queries("feature_changes")
 _KINDS: Mapping[str, type[Effect]] = {kind.__name__: kind for kind in get_args(Effect)}
 
 
@@ -51,31 +50,22 @@ def forget(conn: Connection, artifact_ids: Sequence[str]) -> None:
 
 
 def drop_tables(conn: Connection, artifact_id: str) -> None:
-    """Drop the tables that wait for an artifact, with their tile views."""
+    """Drop the tables that wait for an artifact, with their tile views. Raises TargetChanged for one in use."""
     for effect in held(conn, [artifact_id]):
         if isinstance(effect, SwapFeatureTable | MergeFeatureTable):
-            view = sql.Identifier(effect.schema, staging_view(effect.staging))
-            conn.execute(_TABLES["impatient"])
-            conn.execute(sql.SQL(_TABLES["drop_view"]).format(view=view))
-            conn.execute(sql.SQL(_TABLES["drop"]).format(table=sql.Identifier(effect.schema, effect.staging)))
+            feature_changes.drop_waiting(conn, effect.schema, effect.staging)
 
 
 def put_aside(
     conn: Connection, schema: str, current: str, table: str, artifact_id: str, view: str | None = None
 ) -> str:
-    """Give a table, and its tile view, the names under which they wait for an artifact; the table's."""
+    """Give a table, and its tile view, the names under which they wait for an artifact; the table's.
+
+    Raises TargetChanged when it is in use.
+    """
     row = conn.execute(_SQL["count_held"], {"artifact_id": artifact_id}).fetchone()
     # Not eight hex digits, as attempts have.
     suffix = f"{STAGING_MARK}h{artifact_id[4:16]}_{row[0] if row else 0}"
     name = table.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
-    _rename(conn, "rename_table", schema, current, name)
-    shown = view or staging_view(current)
-    found = conn.execute(_TABLES["relation_kind"], {"schema": schema, "name": shown}).fetchone()
-    if found == ("m",):
-        _rename(conn, "rename_view", schema, shown, staging_view(name))
+    feature_changes.rename_with_view(conn, schema, current, view or staging_view(current), name)
     return name
-
-
-def _rename(conn: Connection, block: str, schema: str, current: str, wanted: str) -> None:
-    statement = sql.SQL(_TABLES[block])
-    conn.execute(statement.format(table=sql.Identifier(schema, current), name=sql.Identifier(wanted)))

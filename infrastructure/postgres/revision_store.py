@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 
 from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
-from core.errors import Conflict, NotFound, StorageUnavailable
+from core.errors import Conflict, NotFound, StorageUnavailable, TargetChanged
 from core.models.artifacts import Artifact
 from core.models.audit import AuditAction
 from core.states import ArtifactStatus
@@ -62,15 +62,22 @@ class Revisions:
         """Let go of revisions that were kept long enough: first the row, then tables and files; how many."""
         with connection(self._pool) as conn:
             rows = conn.execute(_SQL["expired"], {"days": self._keep_days, "limit": limit}).fetchall()
-        for (artifact_id,) in rows:
+        expired = sum(self._expire(artifact_id) for (artifact_id,) in rows)
+        self._delete_files(limit)
+        return expired
+
+    def _expire(self, artifact_id: str) -> bool:
+        """Let go of one; False for a table that somebody reads, whose turn comes again."""
+        try:
             with transaction(self._pool) as conn:
                 found = _one(conn, "lock", artifact_id)
                 if found.status is not ArtifactStatus.DELETED:
                     held.drop_tables(conn, artifact_id)
                     held.forget(conn, [artifact_id])
                     conn.execute(_SQL["delete"], {"artifact_id": artifact_id})
-        self._delete_files(limit)
-        return len(rows)
+        except TargetChanged:
+            return False
+        return True
 
     def _delete_files(self, limit: int) -> None:
         """Delete what deleted revisions left in storage; what cannot be deleted is tried again the next time."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psycopg
 
 from core.contracts.outcomes import Done
 from core.contracts.storage import BlobName
@@ -317,3 +318,26 @@ def test_twenty_approvals_at_once_put_a_revision_in_place_once(api: Api) -> None
         answers = list(pool.map(lambda _: client.post(f"/api/approvals/{second}/approve").status_code, range(20)))
     assert sorted(answers) == [200] + [409] * 19
     assert (served(api), revisions(api)) == (["new"], [(1, "superseded"), (2, "current")])
+
+
+def test_a_table_that_somebody_reads_is_not_waited_for_without_end(api: Api) -> None:
+    decide(api, load(api, "old"))
+    second = load(api, "new", overwrite=True)
+    with psycopg.connect(api.db) as reader:
+        reader.execute(f"SELECT * FROM geo.{TABLE}")
+        answer = api.of("rita").post(f"/api/approvals/{second}/approve")
+    assert (answer.status_code, answer.json()["code"]) == (503, "TARGET_CHANGED"), answer.text
+    assert (served(api), shown(api)) == (["old"], True)
+    decide(api, second)
+    assert served(api) == ["new"]
+
+
+def test_a_replaced_table_that_somebody_reads_keeps_no_other_from_going(api: Api) -> None:
+    decide(api, load(api, "old"))
+    decide(api, load(api, "new", overwrite=True))
+    api.query("UPDATE app.artifacts SET superseded_at = now() - interval '31 days' WHERE status = 'superseded'")
+    [(aside,)] = api.query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%%\\_\\_stg\\_h%%'")
+    with psycopg.connect(api.db) as reader:
+        reader.execute(f"SELECT * FROM geo.{aside}")
+        assert (api.runtime.revisions.expire(), waiting(api)) == (0, 1)
+    assert (api.runtime.revisions.expire(), waiting(api)) == (1, 0)
