@@ -143,10 +143,15 @@ class RemoveFeatureTable:
 
 @dataclass(frozen=True)
 class CatalogFeatureTable:
-    """Write the catalogue row of a table that is there already, and its style unless it has that one."""
+    """Write the catalogue row of a table that is there already, and its style unless it has that one.
+
+    TargetChanged is raised when the table is gone, or its catalogue row is no longer of `expected`, its `updated_at`;
+    None when it had no row.
+    """
 
     catalog: GeoTableCatalog
     style: FeatureCollectionStyle
+    expected: datetime | None
 
 
 Effect = (

@@ -22,7 +22,8 @@ _OURS = frozenset({GeoTableCatalog.__table__.name, FeatureCollectionStyle.__tabl
 _TABLE = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
 
-def _table_name(value: str) -> str:
+def require_table_name(value: str) -> str:
+    """The name. Raises ValueError saying what it must be."""
     if not _TABLE.match(value):
         raise ValueError("must be 1 to 63 lower-case letters, digits and underscores, not starting with a digit")
     if value in _OURS:
@@ -32,7 +33,7 @@ def _table_name(value: str) -> str:
     return value
 
 
-TableName = Annotated[str, AfterValidator(_table_name)]
+TableName = Annotated[str, AfterValidator(require_table_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 EpsgCode = Annotated[str, StringConstraints(pattern=r"^EPSG:\d{4,6}$", to_upper=True)]

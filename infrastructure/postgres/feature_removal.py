@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.contracts.effects import CatalogFeatureTable, RemoveFeatureTable
-from core.errors import Conflict
+from core.errors import Conflict, TargetChanged
 from infrastructure.postgres import feature_reads
 from infrastructure.postgres.feature_changes import drop_table, write_catalog, write_style
 from infrastructure.postgres.pool import Connection
@@ -35,8 +35,15 @@ def apply_remove(conn: Connection, effect: RemoveFeatureTable) -> None:
 
 
 def apply_catalog(conn: Connection, effect: CatalogFeatureTable) -> None:
-    """Write the catalogue row of a table that is there, and its style unless it has that one."""
+    """Write the catalogue row of a table that is there, and its style unless it has that one.
+
+    Raises TargetChanged when the table is no longer as it was measured.
+    """
     names = {"schema": effect.catalog.schema_name, "table": effect.catalog.table_name}
     conn.execute(_Q["serialize_change"], names)
+    live = feature_reads.live(conn, names["schema"], names["table"])
+    known = None if live is None or live.catalog is None else live.catalog.updated_at
+    if live is None or live.geometry_type != effect.catalog.geometry_type or known != effect.expected:
+        raise TargetChanged(f"Table {names['schema']}.{names['table']} changed while it was described.")
     write_catalog(conn, effect.catalog)
     write_style(conn, effect.style)

@@ -12,6 +12,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from core.contracts.effects import (
+    CatalogFeatureTable,
     Effect,
     ExtendCollection,
     MergeFeatureTable,
@@ -130,7 +131,7 @@ def _apply_held(conn: Connection, effect: Effect) -> None:
     except CollectionChanged as e:
         raise _outdated(e) from e
     except TargetChanged as e:
-        if isinstance(effect, MergeFeatureTable):
+        if isinstance(effect, MergeFeatureTable | CatalogFeatureTable):
             raise _outdated(e) from e
         raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.contracts.context import TaskContext
 from core.contracts.effects import CatalogFeatureTable, UpsertStacItem
 from core.contracts.tables import FeatureColumn, FeatureTable, LiveTable, SqlType, TableFacts
-from core.contracts.vector import ColumnPlan, TablePlan
+from core.contracts.vector import ColumnPlan, TablePlan, require_table_name
 from core.contracts.vector_catalog import (
     CataloguedVector,
     CatalogVector,
@@ -50,7 +50,7 @@ def extract_stac(task: CatalogVector, ctx: TaskContext) -> CataloguedVector:
     columns = tuple(FeatureColumn(c.name, c.sql_type, c.source_name) for c in plan.columns)
     table = FeatureTable(schema, name, plan.geometry_type, plan.srid, columns)
     style = default_styles.default_style(ctx.tables, table, plan, None)
-    ctx.commit_with(CatalogFeatureTable(catalog, style))
+    ctx.commit_with(CatalogFeatureTable(catalog, style, live.catalog.updated_at if live.catalog else None))
     ctx.commit_with(UpsertStacItem(metadata.to_stac_collection(), metadata.to_stac_item()))
     return CataloguedVector(
         table_name=name,
@@ -64,6 +64,10 @@ def _reason(live: LiveTable | None, *, known: bool) -> str | None:
     """Why a table cannot get an item."""
     if live is None:
         return "there is no such table"
+    try:
+        require_table_name(live.name)
+    except ValueError as e:
+        return f"its name {e}"
     if live.geometry_type is None or live.srid == 0:
         return "it has no column geom of a geometry type with a CRS"
     return "it has an item already" if known else None

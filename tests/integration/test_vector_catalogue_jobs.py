@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from core.contracts.outcomes import Outcome
 from core.contracts.storage import BlobName
+from core.machine.store import Claimed
 from tests.support.api import Api
 from tests.support.vector import geojson, point
 
@@ -163,6 +166,76 @@ def test_tables_of_others_get_rows_styles_items_and_one_review(api: Api, table: 
     assert api.of("rex").post(f"/api/approvals/{approval}/approve").status_code == 200
     assert api.query("SELECT table_name FROM geo.table_catalog WHERE published ORDER BY 1") == [("lakes",), ("parks",)]
     assert run(api, "stac_catalog_vectors", access_level="ouo", dry_run=False)["result_data"]["tables"] == []
+
+
+def test_a_table_whose_name_no_request_could_have_is_refused_by_name(api: Api) -> None:
+    for name in ("Big Parks", "parks", "ponds__stg", "table_catalogue", "ähre"):
+        api.query(f'CREATE TABLE geo."{name}" (id bigint PRIMARY KEY, geom geometry(Point, 4326))')
+        api.query(f'INSERT INTO geo."{name}" VALUES (1, st_setsrid(st_point(1, 2), 4326))')
+    status = run(api, "stac_catalog_vectors", access_level="ouo", dry_run=False)
+    assert status["status"] == "completed", status["error_details"]
+    result = status["result_data"]
+    assert result["tables"] == ["parks", "ponds__stg", "table_catalogue"]
+    letters = "its name must be 1 to 63 lower-case letters, digits and underscores, not starting with a digit"
+    assert sorted(result["refused"]) == [["Big Parks", letters], ["ähre", letters]]
+
+
+def extracted(api: Api) -> tuple[Claimed, Outcome]:
+    """The task that describes geo.parks, its handler done and nothing written."""
+    parameters = {"access_level": "ouo", "table_names": ["parks"], "dry_run": False}
+    assert api.of("ada").post("/api/jobs/submit/stac_catalog_vectors", json=parameters).status_code == 202
+    machine, claimed = api.runtime.machine, api.claim()
+    while claimed[0].task_type != "vector_extract_stac_metadata":
+        machine.process(claimed[0])
+        claimed = api.claim()
+    return claimed[0], machine.run(claimed[0], threading.Event())
+
+
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        ("DROP TABLE geo.parks", []),
+        ("INSERT INTO geo.table_catalog (table_name, title) VALUES ('parks', 'By hand')", [("By hand",)]),
+    ],
+)
+def test_a_table_that_changed_while_it_was_described_is_looked_at_again(api: Api, change: str, rows: list) -> None:
+    foreign_tables(api)
+    task, outcome = extracted(api)
+    api.query(change)
+    api.runtime.machine.settle(task, outcome, 1)
+    api.drain()
+    assert api.query("SELECT title FROM geo.table_catalog") == rows
+    [(status, code)] = api.query("SELECT status::text, error_code FROM app.jobs")
+    assert (status, code) == (("completed", None) if rows else ("failed", "NOT_FOUND"))
+
+
+def described_again(api: Api) -> str:
+    """geo.parks, whose published item outlived its catalogue row, is described again: the review of that."""
+    foreign_tables(api)
+    run(api, "stac_catalog_vectors", access_level="ouo", dry_run=False, table_names=["parks"])
+    [(first,)] = api.query("SELECT approval_id FROM app.dataset_approvals")
+    assert api.of("rex").post(f"/api/approvals/{first}/approve").status_code == 200
+    api.query("DELETE FROM geo.table_catalog")
+    parameters = {"access_level": "ouo", "table_names": ["parks"], "dry_run": False, "license": "CC-BY-4.0"}
+    status = run(api, "stac_catalog_vectors", **parameters)
+    assert status["status"] == "completed", status["error_details"]
+    [(second,)] = api.query("SELECT approval_id FROM app.dataset_approvals WHERE status = 'pending'")
+    return second
+
+
+def test_the_description_of_a_table_waits_as_a_draft_where_its_item_is_published(api: Api) -> None:
+    second = described_again(api)
+    assert api.query("SELECT count(*) FROM geo.table_catalog") == [(0,)]
+    assert api.of("rex").post(f"/api/approvals/{second}/approve").status_code == 200
+    assert api.query("SELECT table_name, published, license FROM geo.table_catalog") == [("parks", True, "CC-BY-4.0")]
+
+
+def test_a_waiting_description_of_a_table_that_changed_is_not_put_in_place(api: Api) -> None:
+    second = described_again(api)
+    api.query("DROP TABLE geo.parks")
+    answer = api.of("rex").post(f"/api/approvals/{second}/approve")
+    assert (answer.status_code, answer.json()["code"]) == (409, "APPROVAL_FAILED"), answer.text
+    assert api.query("SELECT count(*) FROM geo.table_catalog") == [(0,)]
 
 
 def test_a_lost_item_is_made_again_as_it_was(api: Api, table: dict) -> None:
