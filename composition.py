@@ -54,6 +54,7 @@ from infrastructure.postgres.job_store import PostgresJobStore
 from infrastructure.postgres.plans import PostgresPlans
 from infrastructure.postgres.policies import PostgresPolicies
 from infrastructure.postgres.pool import Pool, open_pool
+from infrastructure.postgres.readers import PostgresReaders
 from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.revision_store import Revisions
@@ -105,6 +106,7 @@ class Runtime:
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
         self.policies = PostgresPolicies(self.pool)
+        self.readers = PostgresReaders(self.pool)
         self.idempotency = IdempotencyKeys(self.pool)
         self.evidence = PostgresEvidence(self.pool)
         self.revisions = Revisions(self.pool, self.storage, settings.approvals.keep_days)

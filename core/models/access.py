@@ -19,6 +19,19 @@ class Role(StrEnum):
     ADMIN = "admin"  #: everything
 
 
+class DatasetReader(Record):
+    """A client who may see the published restricted data of a dataset that is not its own."""
+
+    __table__: ClassVar[Table] = Table(
+        name="dataset_readers", primary_key=("dataset_id", "client_id"), indexes=(Index(("client_id",)),)
+    )
+
+    dataset_id: Annotated[str, Field(min_length=1, max_length=255)]
+    client_id: Annotated[str, Field(min_length=1, max_length=255)]
+    added_by: str
+    added_at: Created
+
+
 class ApiKey(Record):
     """A key of a client. Its secret is nowhere: `digest` is the SHA-256 of it, `key_id` the part that names the key."""
 

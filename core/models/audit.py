@@ -30,6 +30,7 @@ class AuditAction(StrEnum):
     APPROVAL_REVOKE = "approval.revoke"  #: a dataset was withdrawn
     APPROVAL_RESUBMIT = "approval.resubmit"  #: a refused dataset waits for a decision again
     POLICY_CHANGE = "policy.change"  #: who has to approve what
+    READERS_CHANGE = "readers.change"  #: who sees the restricted data of a dataset
     RENDER_PUT = "render.put"  #: a way of drawing a COG was written
     RENDER_DELETE = "render.delete"  #: a way of drawing a COG was removed
     STYLE_PUT = "style.put"  #: a way of drawing a feature table was written

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.types import TypeEngine
 
 from core.errors import ContractViolation
-from core.models.access import ApiKey
+from core.models.access import ApiKey, DatasetReader
 from core.models.approvals import ApprovalChange, ApprovalItem, ApprovalVote, DatasetApproval
 from core.models.artifacts import Artifact, HeldEffect
 from core.models.audit import AuditEntry
@@ -57,6 +57,7 @@ RECORDS: tuple[type[Record], ...] = (
     WebhookDelivery,
     AuditEntry,
     ApiKey,
+    DatasetReader,
     CogMetadata,
     RasterRenderConfig,
     GeoTableCatalog,

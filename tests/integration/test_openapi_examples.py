@@ -52,6 +52,7 @@ def stocked(api: Api) -> tuple[Api, dict[str, str]]:
         "index": "0",
         "id": "1",
         "approval_id": "apr-" + "0" * 32,
+        "dataset_id": "elevation-models",
         "cog_id": "alps",
         "render_id": "heights",
         "collection_id": "rivers",

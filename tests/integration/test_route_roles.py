@@ -119,6 +119,8 @@ TABLE = {
     "GET /api/admin/approval-policies": ADMIN,
     "PUT /api/admin/approval-policies/{scope}": ADMIN,
     "DELETE /api/admin/approval-policies/{scope}": ADMIN,
+    "GET /api/datasets/{dataset_id}/readers": REVIEWER,
+    "PUT /api/datasets/{dataset_id}/readers": REVIEWER,
 }
 LET_IN = {
     PROBES: {"nobody", "ann", "rex", "ada"},

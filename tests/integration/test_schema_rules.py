@@ -93,6 +93,8 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_api_requests_job_id": ("app.api_requests", {"job_id": "7"}),
     "ck_api_requests_source_size": ("app.api_requests", {"source_size": -1}),
     "ck_api_requests_retry_count": ("app.api_requests", {"retry_count": -1}),
+    "ck_dataset_readers_dataset_id": ("app.dataset_readers", {"dataset_id": ""}),
+    "ck_dataset_readers_client_id": ("app.dataset_readers", {"client_id": ""}),
     "ck_api_keys_key_id": ("app.api_keys", {"key_id": "x"}),
     "ck_api_keys_client_id": ("app.api_keys", {"client_id": ""}),
     "ck_api_keys_name": ("app.api_keys", {"name": ""}),
@@ -240,6 +242,7 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
         ("app.artifacts", {"artifact_id": "art-" + "0" * 32, "status": "draft"}),  # the same revision
         ("app.artifacts", {"artifact_id": "art-" + "0" * 32, "revision": 2}),  # another one in place
         ("app.approval_policies", {}),
+        ("app.dataset_readers", {}),
         ("app.cog_metadata", {"cog_id": "other"}),
         ("app.raster_render_configs", {}),
         ("app.dataset_refs", {}),

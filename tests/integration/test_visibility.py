@@ -15,8 +15,15 @@ NAMES = {
     (level, published): f"{level}{'' if published else '_draft'}" for level in LEVELS for published in (True, False)
 }
 ALL = set(NAMES.values())
-#: What the issue says, told as sets: the datasets are all of client ddh.
-SEEN = {None: {"public"}, "other": {"public"}, "ddh": ALL, "reviewer": ALL, "admin": ALL}
+#: What the issue says, told as sets: the dataset is of client ddh, and has one reader.
+SEEN = {
+    None: {"public"},
+    "other": {"public"},
+    "reader": {"public", "restricted"},
+    "ddh": ALL,
+    "reviewer": ALL,
+    "admin": ALL,
+}
 STATES = {None: ALL, "true": {n for n in ALL if "draft" not in n}, "false": {n for n in ALL if "draft" in n}}
 
 
@@ -27,12 +34,14 @@ def catalogue(db: str, tmp_path: Path) -> Catalogue:
     made.collection("tables")
     asset = made.cog("a/file.tif")
     for (level, published), name in NAMES.items():
-        properties = {"platform:access_level": level, "platform:client": "ddh"}
+        properties = {"platform:access_level": level, "platform:client": "ddh", "platform:dataset_id": "d"}
         made.collection(f"c-{name}")
         path = f"{name}/file.tif"
         made.item(f"c-{name}", name, published=published, assets={"data": made.cog(path)}, **properties)
         made.cog_row(path, f"c-{name}", name)
         made.table(name, published=published, **properties)
+    made.reader("d", "reader")
+    made.reader("another", "other")
     made.item("tables", "legend", published=True, assets={"data": asset}, **{"platform:access_level": "ouo"})
     return made
 
@@ -122,7 +131,12 @@ def test_items_of_a_hidden_dataset_cannot_be_listed_through_their_collection(cli
 def test_an_asset_outside_the_cog_table_follows_its_item(client: TestClient) -> None:
     path = "/api/assets/silver-cogs/a/file.tif"
     seen = {caller: client.get(path, headers=headers(caller)).status_code for caller in SEEN}
-    assert seen == {None: 404, "other": 404, "ddh": 200, "reviewer": 200, "admin": 200}
+    assert seen == {None: 404, "other": 404, "reader": 404, "ddh": 200, "reviewer": 200, "admin": 200}
+
+
+def test_who_is_taken_off_a_list_sees_the_data_no_longer(client: TestClient, catalogue: Catalogue) -> None:
+    catalogue.run("DELETE FROM app.dataset_readers WHERE client_id = 'reader'")
+    assert {door: found for door, found in doors(client, "reader").items() if found != {"public"}} == {}
 
 
 def test_an_item_without_a_classification_is_not_public(client: TestClient, catalogue: Catalogue) -> None:

@@ -184,6 +184,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "created_by": "ddh",
     },
     "app.external_service_checks": {"service_id": "ab" * 16, "healthy": True, "status": "active"},
+    "app.dataset_readers": {"dataset_id": "d", "client_id": "acme", "added_by": "rita"},
     "app.api_keys": {
         "key_id": "ab" * 6,
         "client_id": "ddh",

@@ -29,6 +29,7 @@ CALLERS = {
     "reviewer": Principal("reviewer", frozenset({Role.REVIEWER}), "reviewer"),
     "ddh": Principal("ddh", frozenset({Role.PARTNER}), "ddh"),
     "other": Principal("other", frozenset({Role.PARTNER}), "other"),
+    "reader": Principal("reader", frozenset({Role.PARTNER}), "reader"),
     "admin": Principal("admin", frozenset({Role.ADMIN}), "admin"),
 }
 PUBLIC = {"platform:access_level": "public", "platform:client": "ddh"}
@@ -89,6 +90,9 @@ class Catalogue:
             collection,
             name,
         )
+
+    def reader(self, dataset: str, client: str) -> None:
+        self.run("INSERT INTO app.dataset_readers VALUES (%s, %s, 'rita')", dataset, client)
 
     def cog(
         self, path: str, *, dtype: str = "uint16", bands: int = 1, crs: str = "EPSG:4326", bounds: tuple = BOUNDS

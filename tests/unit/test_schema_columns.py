@@ -125,6 +125,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.approval_history",
         "app.approval_policies",
         "app.api_keys",
+        "app.dataset_readers",
         "app.artifacts",
         "app.held_effects",
         "app.idempotency_keys",

@@ -39,6 +39,7 @@ EXAMPLES: Mapping[str, object] = {
         "max_extent_percent": 5,
         "max_count_percent": 10,
     },
+    "PUT /api/datasets/{dataset_id}/readers": {"clients": ["acme"]},
     "POST /api/jobs/submit/{job_type}": {"n": 3, "message": "hello"},
     "POST /api/jobs/{job_id}/cancel": {"reason": "The wrong file was submitted."},
     "POST /api/jobs/{job_id}/tasks/{stage}/{index}/cancel": {"reason": "This file is not needed."},

@@ -42,13 +42,18 @@ def _equals(name: str, value: object) -> Json:
     return {"op": "=", "args": [{"property": name}, value]}
 
 
-def _within(view: View) -> list[Json]:
-    """The view as CQL2 conditions, the same as `app.may_see` in SQL."""
+def _within(view: View, reads: Sequence[str]) -> list[Json]:
+    """The view as CQL2 conditions, the same as `app.may_see` in SQL. Of the datasets `reads` the caller is a reader."""
     parts = [] if view.published is None else [_equals("app:published", view.published)]
     if not view.everything:
-        public = {"op": "and", "args": [_equals("app:published", True), _equals("platform:access_level", "public")]}
-        own = [_equals("platform:client", view.client_id)] if view.client_id else []
-        parts.append({"op": "or", "args": [public, *own]} if own else public)
+        seen = [_all_of([_equals("app:published", True), _equals("platform:access_level", "public")])]
+        if view.client_id:
+            seen.append(_equals("platform:client", view.client_id))
+        if reads:
+            among: Json = {"op": "in", "args": [{"property": "platform:dataset_id"}, list(reads)]}
+            restricted = _equals("platform:access_level", "restricted")
+            seen.append(_all_of([_equals("app:published", True), restricted, among]))
+        parts.append({"op": "or", "args": seen} if len(seen) > 1 else seen[0])
     return parts
 
 
@@ -93,7 +98,7 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
         view = view_of(request)
         # A caller's conf could switch pgSTAC to a filter language that reads our condition otherwise.
         search_request.conf = {}
-        if conditions := _within(view):
+        if conditions := _within(view, await self._reads(request)):
             parts = _as_filter(getattr(search_request, "query", None) or {})
             parts += [given] if (given := search_request.filter_expr) else []
             search_request.query = None
@@ -104,6 +109,14 @@ class PublishedClient(CoreCrudClient):  # type: ignore[misc]
         site = site_url(request, self.settings)
         found["features"] = [present(feature, site, self.settings) for feature in found["features"]]
         return found
+
+    async def _reads(self, request: Request) -> list[str]:
+        """The datasets whose restricted data the caller may see although they are not his."""
+        view = view_of(request)
+        if view.everything or view.client_id is None:
+            return []
+        async with request.app.state.get_connection(request, "r") as connection:
+            return [row["dataset_id"] for row in await connection.fetch(_SQL["readable_datasets"], view.client_id)]
 
     async def _refuse_foreign_token(self, token: str | None, request: Request) -> None:
         # A token names the item to continue from: a hidden one would tell where its values sort.

@@ -30,6 +30,10 @@ WHERE EXISTS (
 )
 ORDER BY c.id
 
+-- name: readable_datasets
+-- The datasets whose restricted data a client may see although they are not its own.
+SELECT dataset_id FROM app.dataset_readers WHERE client_id = $1::text ORDER BY dataset_id
+
 -- name: feature_table
 -- One catalogued table that the caller may see, with the marks by which a cached description is recognised as stale. Whose it
 -- is and whom it is for says its STAC item.
