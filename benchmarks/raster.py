@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--tenfold", action="store_true", help="our tasks once, on rasters ten times as large")
     parser.add_argument("--case")
     parser.add_argument("--source", type=Path)
-    parser.add_argument("--folder", type=Path, default=rig.ROOT / ".local/bench/raster")
+    parser.add_argument("--folder", type=Path, default=rig.ROOT / ".local/bench-raster")
     options = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     if options.tenfold:

@@ -22,4 +22,5 @@ class FindingCode(StrEnum):
     DOUBLE_PRECISION = "DOUBLE_PRECISION"  #: 64-bit fractions
     WIDE_INTEGER = "WIDE_INTEGER"  #: whole numbers in a type wider than their range
     TYPE_UNCERTAIN = "TYPE_UNCERTAIN"  #: the kind of raster is a guess
-    VISUALIZATION_IS_LOSSLESS = "VISUALIZATION_IS_LOSSLESS"  #: JPEG cannot serve this raster
+    VISUALIZATION_IS_LOSSLESS = "VISUALIZATION_IS_LOSSLESS"  #: neither JPEG nor WEBP can serve this raster
+    VISUALIZATION_IS_WEBP = "VISUALIZATION_IS_WEBP"  #: a picture with transparency, which JPEG has not

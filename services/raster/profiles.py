@@ -35,13 +35,15 @@ def tiers(asked: OutputTier) -> tuple[OutputTier, ...]:
 
 
 def profile(tier: OutputTier, source: RasterInspection, jpeg_quality: int) -> tuple[CogProfile, Sequence[Finding]]:
-    """The profile for a tier; `visualization` falls back to lossless, with a finding, where JPEG cannot serve."""
+    """The profile for a tier; where JPEG cannot serve for `visualization`, a finding tells what was taken and why."""
     match tier:
         case OutputTier.VISUALIZATION:
-            reason = _not_for_jpeg(source)
-            if reason is None:
-                return _jpeg(source, jpeg_quality), ()
-            return _lossless(tier, "DEFLATE", source), (_fallback(reason),)
+            reason = _not_for_pictures(source)
+            if reason is not None:
+                return _lossless(tier, "DEFLATE", source), (_fallback(reason),)
+            if source.raster_type is RasterType.RGBA:
+                return _lossy(source, "WEBP", jpeg_quality), (_TRANSPARENT,)
+            return _lossy(source, "JPEG", jpeg_quality), ()
         case OutputTier.ANALYSIS:
             return _lossless(tier, "DEFLATE", source), ()
         case OutputTier.ARCHIVE:
@@ -87,27 +89,39 @@ def _lossless(tier: OutputTier, compression: str, source: RasterInspection) -> C
     return CogProfile(tier, compression, options, lossless=True)
 
 
-def _jpeg(source: RasterInspection, quality: int) -> CogProfile:
-    options = {**_common(source), "compress": "JPEG", "quality": quality}
+def _lossy(source: RasterInspection, compression: str, quality: int) -> CogProfile:
+    options = {**_common(source), "compress": compression, "quality": quality}
     masked = any(band.nodata is not None for band in source.bands)
-    return CogProfile(OutputTier.VISUALIZATION, "JPEG", options, lossless=False, mask_from_nodata=masked)
+    return CogProfile(OutputTier.VISUALIZATION, compression, options, lossless=False, mask_from_nodata=masked)
 
 
-def _not_for_jpeg(source: RasterInspection) -> str | None:
+def _not_for_pictures(source: RasterInspection) -> str | None:
+    """Why neither JPEG nor WEBP can hold it."""
     colors = [band.color for band in source.bands]
     if source.raster_type not in _PICTURES:
         return f"it is {source.raster_type.value}, not a picture"
     if any(band.dtype != "uint8" for band in source.bands):
         return f"its values are {source.dtype}, not uint8"
-    if colors[:3] != ["red", "green", "blue"] and source.raster_type is RasterType.RGBA:
-        return "its colours are not in the order red, green, blue"
+    if source.raster_type is RasterType.RGBA:
+        if colors != ["red", "green", "blue", "alpha"]:
+            return "its colours are not in the order red, green, blue, alpha"
+        if any(band.nodata is not None for band in source.bands):
+            return "it has both transparency and a nodata value"
     return None
+
+
+_TRANSPARENT = Finding(
+    code=Code.VISUALIZATION_IS_WEBP,
+    severity=Severity.INFO,
+    message="JPEG has no transparency; the visualization tier was written as WEBP, which keeps every value of it.",
+    fix="Leave the fourth band out where JPEG is needed.",
+)
 
 
 def _fallback(reason: str) -> Finding:
     return Finding(
         code=Code.VISUALIZATION_IS_LOSSLESS,
         severity=Severity.INFO,
-        message=f"JPEG cannot serve this raster ({reason}); the visualization tier was written without loss.",
+        message=f"Neither JPEG nor WEBP can serve this raster ({reason}); the tier was written without loss.",
         fix="Use the analysis tier.",
     )

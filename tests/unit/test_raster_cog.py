@@ -117,6 +117,23 @@ def test_visualization_of_what_jpeg_cannot_hold_is_lossless_and_says_so(rig, tmp
     assert [f.code for f in done.made.findings] == ["VISUALIZATION_IS_LOSSLESS"]
 
 
+def test_visualization_of_a_transparent_picture_is_webp_which_keeps_transparency(rig, tmp_path):
+    alpha = np.linspace(0, 255, SIDE).astype(np.uint8)[None].repeat(SIDE, 0)
+    pixels = np.concatenate([photo(), alpha[None]])
+    path = write_tiff(tmp_path / "rgba.tif", pixels, photometric="RGB", ALPHA="YES")
+    done = rig.run(path, output_tier="visualization", jpeg_quality=90)
+    with rig.open(done) as written:
+        assert written.compression.name == "webp" and written.colorinterp[3] is ColorInterp.alpha
+        np.testing.assert_array_equal(written.read(4), alpha)
+        seen = alpha > 0
+        assert np.abs(written.read([1, 2, 3])[:, seen].astype(int) - pixels[:3, seen]).mean() < 4
+    assert done.made.cogs[0].compression == "WEBP" and not done.made.cogs[0].lossless
+    assert [f.code for f in done.made.findings] == ["VISUALIZATION_IS_WEBP"]
+    both = write_tiff(tmp_path / "both.tif", pixels, photometric="RGB", ALPHA="YES", nodata=0)
+    fallen = rig.run(both, output_tier="visualization").made
+    assert fallen.cogs[0].compression == "DEFLATE" and "both transparency" in fallen.findings[0].message
+
+
 def test_all_tiers_are_really_made(rig, tmp_path):
     done = rig.run(CASES["rgb.tif"](tmp_path / "rgb.tif"), output_tier="all")
     assert [(c.tier.value, c.compression) for c in done.made.cogs] == [
