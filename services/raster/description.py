@@ -1,4 +1,4 @@
-"""A dataset described as a VRT: without its pixels, a window of it, or with statistics of our own."""
+"""A dataset described as a VRT: without its pixels, a window of it, with statistics or a mask of our own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import rasterio.shutil
 from affine import Affine
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from core.contracts.raster import BandStatistics, PixelWindow
@@ -45,6 +46,24 @@ class Description:
             mask.set("dataType", "Byte")
             mask.append(_whole(dataset, "mask,1"))
 
+    def mask_nodata(self, dataset: DatasetReader) -> None:
+        """Have a mask in the place of nodata and alpha: pixels that have a value in any band and that alpha shows."""
+        bands = self._root.findall("VRTRasterBand")
+        for band in bands:
+            for stated in band.findall("NoDataValue"):
+                band.remove(stated)
+        if has_internal_mask(dataset):
+            return
+        mask = ElementTree.SubElement(ElementTree.SubElement(self._root, "MaskBand"), "VRTRasterBand")
+        mask.set("dataType", "Byte")
+        for number, (band, color) in enumerate(zip(bands, dataset.colorinterp, strict=True), start=1):
+            if color is ColorInterp.alpha:
+                self._root.remove(band)
+                # Last of all, and only where it hides something.
+                mask.append(_whole(dataset, str(number), passing=255))
+            else:
+                mask.insert(0, _whole(dataset, f"mask,{number}", passing=0))
+
     def cut(self, window: PixelWindow, transform: Affine) -> None:
         """Only this rectangle, whose transform is given."""
         for node in (self._root, *self._root.iter("VRTDataset")):
@@ -74,13 +93,16 @@ class Description:
         return path
 
 
-def _whole(dataset: DatasetReader, band: str) -> ElementTree.Element:
-    source = ElementTree.Element("SimpleSource")
+def _whole(dataset: DatasetReader, band: str, passing: int | None = None) -> ElementTree.Element:
+    """All of a band as a source; where it has the value `passing`, what the sources before it gave stays."""
+    source = ElementTree.Element("SimpleSource" if passing is None else "ComplexSource")
     ElementTree.SubElement(source, "SourceFilename", relativeToVRT="0").text = dataset.name
     ElementTree.SubElement(source, "SourceBand").text = band
     for rectangle in ("SrcRect", "DstRect"):
         place = {"xOff": 0, "yOff": 0, "xSize": dataset.width, "ySize": dataset.height}
         ElementTree.SubElement(source, rectangle, {key: str(value) for key, value in place.items()})
+    if passing is not None:
+        ElementTree.SubElement(source, "NODATA").text = str(passing)
     return source
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import rasterio.shutil
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from core.contracts.raster import BandStatistics
@@ -80,11 +79,12 @@ def _by_driver(prepared: Prepared, profile: CogProfile, output: Path, progress: 
         options["nbits"] = 8 * np.dtype(dataset.dtypes[0]).itemsize
     with ExitStack() as stack:
         stack.enter_context(_naming_the_block(prepared, progress))
-        if profile.mask_from_nodata and dataset.nodata is not None:
-            dataset = stack.enter_context(WarpedVRT(dataset, add_alpha=True))
-        elif profile.lossless:
+        if profile.mask_from_nodata or profile.lossless:
             described = Description(dataset, output.with_suffix(".vrt"))
-            described.state_statistics(facts.statistics)
+            if profile.mask_from_nodata:
+                described.mask_nodata(dataset)
+            else:
+                described.state_statistics(facts.statistics)
             dataset = stack.enter_context(rasterio.open(described.save(output.with_suffix(".vrt"))))
         rasterio.shutil.copy(dataset, output, driver="COG", **options)
     return facts

@@ -98,6 +98,34 @@ def test_the_predictor_follows_the_kind_of_number(rig, tmp_path):
             assert written.tags(ns="IMAGE_STRUCTURE").get("PREDICTOR") == predictor, name
 
 
+def with_holes(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A photo with nodata 0 in a quarter, without red in another; which of its pixels are there."""
+    pixels, half = photo(side), side // 2
+    pixels[:, :half, :half] = 0
+    pixels[0, half:, half:] = 0
+    return pixels, (pixels != 0).any(axis=0)
+
+
+def test_nodata_becomes_a_mask_on_a_turned_grid_without_leaving_it(rig, tmp_path):
+    pixels, there = with_holes(700)
+    turned = UTM * UTM.rotation(30)
+    path = write_tiff(tmp_path / "turned.tif", pixels, photometric="RGB", nodata=0, transform=turned)
+    with rig.open(rig.run(path, output_tier="visualization")) as written:
+        assert written.compression.name == "jpeg" and written.nodata is None
+        assert (written.transform, written.shape) == (turned, (700, 700))
+        assert ((written.dataset_mask() != 0) == there).all()
+
+
+def test_nodata_of_a_picture_with_alpha_joins_it_in_the_mask(rig, tmp_path):
+    pixels, there = with_holes(700)
+    alpha = np.full((700, 700), 255, np.uint8)
+    alpha[-50:] = 0
+    path = write_tiff(tmp_path / "rgba.tif", np.stack([*pixels, alpha]), photometric="RGB", alpha="yes", nodata=0)
+    with rig.open(rig.run(path, output_tier="visualization")) as written:
+        assert written.compression.name == "jpeg" and written.nodata is None and written.count == 3
+        assert ((written.dataset_mask() != 0) == (there & (alpha != 0))).all()
+
+
 def test_visualization_is_jpeg_whose_nodata_became_a_mask(rig, tmp_path):
     pixels = photo()
     pixels[:, :300] = 0
