@@ -33,7 +33,8 @@ def process(params: ProcessRasterParameters, ctx: TaskContext) -> ProcessedRaste
     if again:
         skipped.remove(COG)
     describing = time.monotonic()
-    stac = handlers.extract_stac(params.to_describe(inspection, made), part(ctx, "stac", 80.0, 100.0))
+    with part(ctx, 80.0, 100.0) as phase:
+        stac = handlers.extract_stac(params.to_describe(inspection, made), phase)
     ended = time.monotonic()
     return ProcessedRaster(
         inspection=inspection,
@@ -58,7 +59,8 @@ def _inspected(params: ProcessRasterParameters, ctx: TaskContext) -> RasterInspe
     if ctx.checkpoint.should_skip(VALIDATE):
         return RasterInspection.model_validate(ctx.checkpoint.data["inspection"])
     started = time.monotonic()
-    inspection = handlers.validate(params.to_validate(), part(ctx, "validate", 0.0, 20.0))
+    with part(ctx, 0.0, 20.0) as phase:
+        inspection = handlers.validate(params.to_validate(), phase)
     _save(ctx, VALIDATE, started, {"inspection": inspection.model_dump(mode="json")})
     return inspection
 
@@ -73,7 +75,8 @@ def _converted(
         if stored(ctx, made):
             return made, False
     started = time.monotonic()
-    made = handlers.create_cog(params.to_convert(inspection), part(ctx, "cog", 20.0, 80.0))
+    with part(ctx, 20.0, 80.0) as phase:
+        made = handlers.create_cog(params.to_convert(inspection), phase)
     _save(ctx, COG, started, {"made": made.model_dump(mode="json")})
     return made, finished
 

@@ -48,9 +48,9 @@ def copy_batch(task: IngestBatchInput, ctx: TaskContext) -> IngestBatch:
     for number, item in enumerate(task.items):
         if ctx.should_stop():
             raise Interrupted("Stopped between two items; files already copied keep their names.")
-        share = (100.0 * number / len(task.items), 100.0 * (number + 1) / len(task.items))
         try:
-            done = _copied(task, item, ctx, number, share)
+            with part(ctx, 100.0 * number / len(task.items), 100.0 * (number + 1) / len(task.items)) as alone:
+                done = _copied(task, item, alone)
         except (DataError, RequestError) as e:
             outcomes.append(failed(item.item_id, e, item.blob))
             continue
@@ -75,21 +75,18 @@ def register(task: IngestRegisterInput, ctx: TaskContext) -> CatalogedCollection
 
 
 def _copied(
-    task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext, number: int, share: tuple[float, float]
-) -> CopiedItem:
+    task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext) -> CopiedItem:
     source = BlobName(task.source_container, item.blob)
-    inspecting = part(ctx, f"item-{number}", *share)
     request = ValidateRasterInput(container_name=source.container, blob_name=source.path)
-    inspection = handlers.validate(request, inspecting)
+    inspection = handlers.validate(request, ctx)
     if not inspection.is_cog:
         raise InvalidRaster(f"{source} is no Cloud-Optimized GeoTIFF.", hint="Have process_raster_v2 make one of it.")
     _same_place(item, inspection.grid.bbox)
-    local = inspecting.workdir / "copy.tif"
+    local = ctx.workdir / "copy.tif"
     ctx.storage.download(source, local)
     folder = f"{slug(task.dataset.collection_id)}/ingested"
     target = immutable_name(task.target_container, folder, slug(item.item_id), sha256(local), ".tif")
     ctx.storage.upload(local, target, content_type=MEDIA_TYPE)
-    local.unlink()
     cog = existing_cog(target, inspection, ctx.storage)
     dataset = task.dataset.model_copy(update={"item_id": item.item_id, "title": None, "description": None})
     return CopiedItem(

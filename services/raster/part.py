@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from core.contracts.catalog import Catalog
 from core.contracts.context import Checkpoint, TaskContext
@@ -79,8 +82,8 @@ class PartOf:
         self.whole.commit_with(effect)
 
 
-def part(whole: TaskContext, name: str, start: float, end: float) -> PartOf:
-    """A phase with a directory of its own inside the task's."""
-    workdir = whole.workdir / name
-    workdir.mkdir()
-    return PartOf(whole, start, end, workdir)
+@contextmanager
+def part(whole: TaskContext, start: float, end: float) -> Iterator[PartOf]:
+    """A phase with a directory of its own inside the task's, removed when the phase ends."""
+    with TemporaryDirectory(dir=whole.workdir) as workdir:
+        yield PartOf(whole, start, end, Path(workdir))

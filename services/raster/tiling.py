@@ -91,7 +91,8 @@ def process_large(params: LargeRasterParameters, ctx: TaskContext) -> ProcessedT
             skipped, last = skipped + 1, _SCHEME + 1 + number
         made[tile.key] = finished or _made(params.to_tile(plan, tile), ctx, number, tile, (before, after))
     peak = peak_mb()
-    cataloged = create_collection(params.to_catalog(plan, made), part(ctx, "catalog", 95.0, 100.0))
+    with part(ctx, 95.0, 100.0) as phase:
+        cataloged = create_collection(params.to_catalog(plan, made), phase)
     return ProcessedTiles(
         scheme=plan,
         made=made,
@@ -110,7 +111,8 @@ def process_large(params: LargeRasterParameters, ctx: TaskContext) -> ProcessedT
 def _scheme(params: LargeRasterParameters, ctx: TaskContext) -> TilingScheme:
     if ctx.checkpoint.should_skip(_SCHEME):
         return TilingScheme.model_validate(ctx.checkpoint.data["scheme"])
-    plan = scheme(params, part(ctx, "scheme", 0.0, 10.0))
+    with part(ctx, 0.0, 10.0) as phase:
+        plan = scheme(params, phase)
     _save(ctx, _SCHEME, "scheme", plan)
     return plan
 
@@ -126,7 +128,8 @@ def _finished(ctx: TaskContext, number: int, tile: RasterTile) -> CreateCogOutpu
 def _made(
     request: CreateCogInput, ctx: TaskContext, number: int, tile: RasterTile, span: tuple[float, float]
 ) -> CreateCogOutput:
-    made = handlers.create_cog(request, part(ctx, tile.key, *span))
+    with part(ctx, *span) as phase:
+        made = handlers.create_cog(request, phase)
     _save(ctx, _SCHEME + 1 + number, tile.key, made)
     return made
 

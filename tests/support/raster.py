@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from core.contracts.effects import Effect, UpsertCogMetadata, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.raster import CreateCogOutput, ProcessRasterParameters, RasterInspection, RasterJobResult
 from core.contracts.storage import BlobName, ObjectStorage
+from core.errors import ContractViolation
 from infrastructure.storage.local import LocalStorage
 from jobs.process_raster_v2 import JOB
 from services.raster import handlers
@@ -59,6 +60,26 @@ class EmptyCatalog:
     def members(self, collection_id: str) -> list[CatalogMember]:
         return []
 
+    def mosaic_id(self, collection_id: str) -> str:
+        return collection_id
+
+
+@dataclass
+class Checkpoint:
+    """Finished phases, in memory."""
+
+    phase: int = 0
+    data: dict = field(default_factory=dict)
+
+    def should_skip(self, phase: int) -> bool:
+        return phase <= self.phase
+
+    def save(self, phase: int, data: Mapping, validate_artifact: Callable[[Mapping], bool] | None = None) -> None:
+        if validate_artifact is not None and not validate_artifact(data):
+            raise ContractViolation("no artifact")
+        self.phase = phase
+        self.data.update(data)
+
 
 @dataclass
 class Context:
@@ -69,7 +90,9 @@ class Context:
     stop_after: int | None = None
     job_id: str = "a" * 64
     job_type: str = JOB.name
+    task_id: str = "t"
     attempt: int = 1
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     effects: list[Effect] = field(default_factory=list)
     progress: list[tuple[float, str]] = field(default_factory=list)
     asked: int = 0
@@ -122,6 +145,12 @@ class RasterRig:
         workdir = self.folder / f"work{next(self._numbers)}"
         workdir.mkdir()
         return Context(workdir, self.storage, stop_after)
+
+    def attempt(self, checkpoint: Checkpoint, stop_after: int | None = None) -> Context:
+        """A context of a task that keeps what it has finished."""
+        ctx = self.context(stop_after)
+        ctx.checkpoint = checkpoint
+        return ctx
 
     def parameters(self, blob: BlobName, **options: object) -> ProcessRasterParameters:
         required = {"collection_id": "test-collection", "access_level": "public", **options}

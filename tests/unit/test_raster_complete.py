@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.errors import ContractViolation, Interrupted
+from core.errors import Interrupted
 from services.raster.complete import process
-from tests.support.raster import Context, RasterRig, write_tiff
-
-
-@dataclass
-class Checkpoint:
-    """Finished phases, in memory."""
-
-    phase: int = 0
-    data: dict = field(default_factory=dict)
-
-    def should_skip(self, phase: int) -> bool:
-        return phase <= self.phase
-
-    def save(self, phase: int, data: Mapping, validate_artifact: Callable[[Mapping], bool] | None = None) -> None:
-        if validate_artifact is not None and not validate_artifact(data):
-            raise ContractViolation("no artifact")
-        self.phase = phase
-        self.data.update(data)
+from tests.support.raster import Checkpoint, RasterRig, write_tiff
 
 
 @pytest.fixture
@@ -38,16 +19,9 @@ def source(tmp_path: Path) -> tuple[RasterRig, object]:
     return rig, rig.upload(write_tiff(tmp_path / "a.tif", pixels, nodata=0, tiled=True))
 
 
-def attempt(rig: RasterRig, checkpoint: Checkpoint, stop_after: int | None = None) -> Context:
-    ctx = rig.context(stop_after)
-    ctx.checkpoint = checkpoint  # type: ignore[attr-defined]
-    ctx.task_id = "t"  # type: ignore[attr-defined]
-    return ctx
-
-
 def test_progress_rises_through_the_phases_and_within_the_cog(source) -> None:
     rig, blob = source
-    ctx = attempt(rig, Checkpoint())
+    ctx = rig.attempt(Checkpoint())
     process(rig.parameters(blob), ctx)
     percents = [percent for percent, _ in ctx.progress]
     assert percents == sorted(percents) and percents[0] >= 0 and percents[-1] <= 100
@@ -60,7 +34,7 @@ def test_a_stop_keeps_what_is_finished_and_the_next_attempt_goes_on(source) -> N
     checkpoint, asked, attempts = Checkpoint(), 1, 0
     while True:
         attempts += 1
-        ctx = attempt(rig, checkpoint, stop_after=asked)
+        ctx = rig.attempt(checkpoint, stop_after=asked)
         try:
             done = process(rig.parameters(blob), ctx)
         except Interrupted:
@@ -76,8 +50,8 @@ def test_a_stop_keeps_what_is_finished_and_the_next_attempt_goes_on(source) -> N
 def test_a_checkpoint_whose_file_is_gone_is_not_believed(source) -> None:
     rig, blob = source
     checkpoint = Checkpoint()
-    first = process(rig.parameters(blob), attempt(rig, checkpoint))
+    first = process(rig.parameters(blob), rig.attempt(checkpoint))
     rig.storage.delete(first.cogs[0].blob)
-    again = process(rig.parameters(blob), attempt(rig, checkpoint))
+    again = process(rig.parameters(blob), rig.attempt(checkpoint))
     assert again.processing.phases_skipped == ("validate",)
     assert rig.storage.head(again.cogs[0].blob).size == again.cogs[0].size_bytes
