@@ -83,13 +83,12 @@ def process_large(params: LargeRasterParameters, ctx: TaskContext) -> ProcessedT
     started, initial = time.monotonic(), resident_mb()
     plan = _scheme(params, ctx)
     made: dict[str, CreateCogOutput] = {}
-    skipped, last = 0, None
+    skipped = 0
     for number, tile in enumerate(plan.tiles):
         before, after = (10.0 + 85.0 * (number + step) / len(plan.tiles) for step in (0, 1))
-        finished = _finished(ctx, number, tile)
-        if finished is not None:
-            skipped, last = skipped + 1, _SCHEME + 1 + number
-        made[tile.key] = finished or _made(params.to_tile(plan, tile), ctx, number, tile, (before, after))
+        finished = _finished(ctx, tile)
+        skipped += finished is not None
+        made[tile.key] = finished or _made(params.to_tile(plan, tile), ctx, tile, (before, after))
     peak = peak_mb()
     with part(ctx, 95.0, 100.0) as phase:
         cataloged = create_collection(params.to_catalog(plan, made), phase)
@@ -101,7 +100,7 @@ def process_large(params: LargeRasterParameters, ctx: TaskContext) -> ProcessedT
             mode=_MODE,
             total_seconds=round(time.monotonic() - started, 3),
             resumed=skipped > 0,
-            resumed_from_phase=last,
+            resumed_from_phase=_SCHEME + skipped if skipped else None,
             tiles_skipped=skipped,
         ),
         resources=MemoryReport(initial_rss_mb=initial, final_rss_mb=resident_mb(), peak_memory_cog_mb=peak),
@@ -117,20 +116,19 @@ def _scheme(params: LargeRasterParameters, ctx: TaskContext) -> TilingScheme:
     return plan
 
 
-def _finished(ctx: TaskContext, number: int, tile: RasterTile) -> CreateCogOutput | None:
+def _finished(ctx: TaskContext, tile: RasterTile) -> CreateCogOutput | None:
     """What an earlier attempt made of the tile, if it is still in storage."""
-    if not ctx.checkpoint.should_skip(_SCHEME + 1 + number):
+    if tile.key not in ctx.checkpoint.data:
         return None
     made = CreateCogOutput.model_validate(ctx.checkpoint.data[tile.key])
     return made if stored(ctx, made) else None
 
 
-def _made(
-    request: CreateCogInput, ctx: TaskContext, number: int, tile: RasterTile, span: tuple[float, float]
-) -> CreateCogOutput:
+def _made(request: CreateCogInput, ctx: TaskContext, tile: RasterTile, span: tuple[float, float]) -> CreateCogOutput:
     with part(ctx, *span) as phase:
         made = handlers.create_cog(request, phase)
-    _save(ctx, _SCHEME + 1 + number, tile.key, made)
+    # Scheme and tiles: a tile that had to be made again takes back none of the others.
+    _save(ctx, len({*ctx.checkpoint.data, tile.key}), tile.key, made)
     return made
 
 
