@@ -25,6 +25,8 @@ MEDIA_TYPE = "application/json"
 _TILES = morecantile.tms.get("WebMercatorQuad")
 _LATITUDE = 85.051
 _TILE = 256
+#: Times that a COG may be listed under a tile, all COGs together.
+MOST_ENTRIES = 100_000
 #: A file that nobody refers to and that is younger than this may belong to a job that has not committed yet.
 _SETTLED = timedelta(hours=1)
 _OURS = re.compile(r"mosaic-[0-9a-f]{16}\.json")
@@ -83,10 +85,16 @@ def _written(
 
 
 def mosaicjson(name: str, members: Iterable[CatalogMember], maxzoom: int | None = None) -> dict[str, JsonValue]:
-    """The document. Its quadkeys are of the zoom at which the finest COG is a few tiles large."""
+    """The document. Its quadkeys are of the zoom at which the finest COG is a few tiles large, or of a coarser one.
+
+    A coarser one where a COG of a whole continent beside that would lie under millions of tiles.
+    """
     ordered = sorted(members, key=lambda member: member.item_id)
     finest = max((_zooms(member) for member in ordered), key=lambda zooms: zooms[1])
-    minzoom, top = min(finest[0], maxzoom if maxzoom is not None else finest[0]), maxzoom or finest[1]
+    top = finest[1] if maxzoom is None else maxzoom
+    minzoom = min(finest[0], top)
+    while minzoom > 0 and sum(_count(member, minzoom) for member in ordered) > MOST_ENTRIES:
+        minzoom -= 1
     tiles: dict[str, list[str]] = {}
     for member in ordered:
         for west, south, east, north in _pieces(member.bbox):
@@ -103,6 +111,15 @@ def mosaicjson(name: str, members: Iterable[CatalogMember], maxzoom: int | None 
         "center": [(west + east) / 2, (south + north) / 2, minzoom],
         "tiles": cast("JsonValue", dict(sorted(tiles.items()))),
     }
+
+
+def _count(member: CatalogMember, zoom: int) -> int:
+    """How many tiles a COG lies under."""
+    total = 0
+    for west, south, east, north in _pieces(member.bbox):
+        first, last = _TILES.tile(west, north, zoom), _TILES.tile(east, south, zoom)
+        total += (last.x - first.x + 1) * (last.y - first.y + 1)
+    return total
 
 
 def _zooms(member: CatalogMember) -> tuple[int, int]:
