@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 import pystac
 import stac_pydantic
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from core.contracts.catalog import missing_collection
 from core.contracts.context import TaskContext
@@ -22,11 +22,13 @@ from core.contracts.ingest import (
     ItemToCopy,
     Json,
 )
+from core.contracts.raster import Identifier
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import Conflict, DataError, InvalidRequest, RequestError, UnreadableSource
 
 _LARGEST_DOCUMENT = 256 << 20
 _RASTERS = (".tif", ".tiff")
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 def inventory(params: IngestCollectionParameters, ctx: TaskContext) -> IngestInventory:
@@ -39,9 +41,11 @@ def inventory(params: IngestCollectionParameters, ctx: TaskContext) -> IngestInv
     there = {member.item_id for member in ctx.catalog.members(collection_id)}
     good: dict[str, ItemToCopy] = {}
     aside: list[IngestOutcome] = []
-    for path, document in _documents(ctx.storage, params, _links(ctx.storage, name)):
-        item_id = str(document.get("id"))
+    for path, document in _documents(ctx.storage, params):
+        item_id = str(document.get("id")) if isinstance(document, dict) else path
         try:
+            if not isinstance(document, dict):
+                raise document
             if item_id in good:
                 raise InvalidRequest(f"{path} is a second item {item_id!r}.")
             if item_id in there and not params.overwrite:
@@ -88,7 +92,9 @@ def resolve(href: str, document: str, container: str, storage: ObjectStorage) ->
 
 
 def _collection(storage: ObjectStorage, name: BlobName, collection_id: str | None) -> Json:
-    document = cast("Json", _json(storage, name))
+    document = _json(storage, name)
+    if not isinstance(document, dict):
+        raise InvalidRequest(f"{name} is no STAC collection: it is a list or a single value.")
     kept = {key: value for key, value in document.items() if key not in ("links", "item_assets", "assets")}
     made: Json = {**kept, "stac_version": pystac.get_stac_version(), "links": []}
     if collection_id:
@@ -96,68 +102,105 @@ def _collection(storage: ObjectStorage, name: BlobName, collection_id: str | Non
     try:
         stac_pydantic.Collection.model_validate(made)
     except ValidationError as e:
-        raise InvalidRequest(f"{name} is no STAC collection: {_first(e)}") from e
+        raise InvalidRequest(f"{name} is no STAC collection: {first_problem(e)}") from e
     return made
 
 
-def _links(storage: ObjectStorage, name: BlobName) -> list[str]:
-    links = cast("Json", _json(storage, name)).get("links") or []
-    wanted = [cast("Mapping[str, str]", link) for link in cast("list[JsonValue]", links) if isinstance(link, dict)]
-    return [
-        resolve(link["href"], name.path, name.container, storage)
-        for link in wanted
-        if link.get("rel") == "item" and "href" in link
-    ]
-
-
 def _documents(
-    storage: ObjectStorage, params: IngestCollectionParameters, links: list[str]
-) -> Iterator[tuple[str, Json]]:
+    storage: ObjectStorage, params: IngestCollectionParameters
+) -> Iterator[tuple[str, Json | DataError | RequestError]]:
+    """Every item document and where it stands, or why it cannot be read."""
+    for path in _paths(storage, params):
+        if not isinstance(path, str):
+            yield params.collection_json_path, path
+            continue
+        try:
+            yield from _features(storage, BlobName(params.source_container, path))
+        except (DataError, RequestError) as e:
+            yield path, e
+
+
+def _paths(storage: ObjectStorage, params: IngestCollectionParameters) -> Iterable[str | RequestError]:
+    if params.items_path:
+        return [params.items_path]
+    links = list(_links(storage, BlobName(params.source_container, params.collection_json_path)))
+    if links:
+        return links
     folder = posixpath.dirname(params.collection_json_path)
     beside = posixpath.join(folder, "items.json")
     names = [blob.name.path for blob in storage.list(params.source_container, f"{folder}/" if folder else "")]
-    if params.items_path:
-        paths = [params.items_path]
-    elif links:
-        paths = links
-    elif beside in names:
-        paths = [beside]
-    else:
-        paths = [n for n in names if n.endswith((".json", ".geojson")) and n != params.collection_json_path]
-    for path in paths:
-        for document in _features(storage, BlobName(params.source_container, path)):
-            yield path, document
+    if beside in names:
+        return [beside]
+    return [n for n in names if n.endswith((".json", ".geojson")) and n != params.collection_json_path]
 
 
-def _features(storage: ObjectStorage, name: BlobName) -> Iterator[Json]:
+def _links(storage: ObjectStorage, name: BlobName) -> Iterator[str | RequestError]:
+    """Where the items are that the collection links to, or what is wrong with a link."""
+    links = cast("Json", _json(storage, name)).get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == "item":
+            try:
+                yield resolve(str(link.get("href")), name.path, name.container, storage)
+            except RequestError as e:
+                yield e
+
+
+def _features(storage: ObjectStorage, name: BlobName) -> Iterator[tuple[str, Json | UnreadableSource]]:
     """The items of a file: one, a FeatureCollection, a list, or one a line."""
-    found = _json(storage, name)
+    try:
+        found = _json(storage, name)
+    except UnreadableSource as e:
+        lines = list(_lines(storage.read(name), name.path))
+        if not any(isinstance(line, dict) for _, line in lines):
+            raise e
+        yield from lines
+        return
     if isinstance(found, dict) and found.get("type") == "FeatureCollection":
         found = found.get("features")
     for document in found if isinstance(found, list) else [found]:
         if isinstance(document, dict) and document.get("type") == "Feature":
-            yield document
+            yield name.path, document
+
+
+def _lines(text: bytes, path: str) -> Iterator[tuple[str, Json | UnreadableSource]]:
+    """Each line's item."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        label = f"{path} line {number}"
+        try:
+            document = _parsed(line)
+        except ValueError as e:
+            yield label, UnreadableSource(f"{label} is no JSON: {e}", hint="Export it again.")
+            continue
+        if isinstance(document, dict) and document.get("type") == "Feature":
+            yield label, document
 
 
 def _json(storage: ObjectStorage, name: BlobName) -> JsonValue:
     if storage.head(name).size > _LARGEST_DOCUMENT:
         raise UnreadableSource(f"{name} is larger than {_LARGEST_DOCUMENT >> 20} MiB, too large for a STAC document.")
-    text = storage.read(name)
+    try:
+        return _parsed(storage.read(name))
+    except ValueError as e:
+        raise UnreadableSource(f"{name} is no JSON: {e}", hint="Export it again.") from e
+
+
+def _parsed(text: bytes) -> JsonValue:
+    """Raises ValueError."""
     try:
         return cast("JsonValue", json.loads(text))
-    except ValueError as whole:
-        try:
-            return cast("JsonValue", [json.loads(line) for line in text.splitlines() if line.strip()])
-        except ValueError:
-            raise UnreadableSource(f"{name} is no JSON: {whole}", hint="Export it again.") from whole
+    except RecursionError as e:
+        raise ValueError("it is nested too deeply") from e
 
 
 def _item(document: Json, path: str, collection_id: str, container: str, storage: ObjectStorage) -> ItemToCopy:
     made = {**document, "stac_version": pystac.get_stac_version(), "collection": collection_id, "links": []}
     try:
         stac_pydantic.Item.model_validate(made)
+        _IDENTIFIER.validate_python(made["id"])
     except ValidationError as e:
-        raise InvalidRequest(f"Item {document.get('id')!r} of {path} is no STAC item: {_first(e)}") from e
+        raise InvalidRequest(f"Item {document.get('id')!r} of {path} is no STAC item: {first_problem(e)}") from e
     assets = cast("Mapping[str, Mapping[str, JsonValue]]", document["assets"])
     rasters = {key: str(a["href"]) for key, a in assets.items() if str(a["href"]).lower().endswith(_RASTERS)}
     if len(rasters) > 1:
@@ -177,6 +220,7 @@ def _known(item_id: str, *, skip: bool) -> IngestOutcome:
     return failed(item_id, Conflict(f"Item {item_id!r} is in the catalogue.", hint="Set overwrite or skip_existing."))
 
 
-def _first(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first of what is wrong, with where."""
     problem = error.errors(include_url=False)[0]
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

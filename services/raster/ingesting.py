@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import cast
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from core.contracts.context import TaskContext
 from core.contracts.ingest import (
@@ -22,14 +22,14 @@ from core.contracts.ingest import (
 from core.contracts.raster import ExtractStacInput, ValidateRasterInput
 from core.contracts.raster_collection import CatalogedCollection
 from core.contracts.storage import BlobName
-from core.errors import DataError, Interrupted, InvalidRaster, RequestError
+from core.errors import DataError, Interrupted, InvalidRaster, InvalidRequest, RequestError
 from core.naming import immutable_name, slug
 from services.raster import handlers
 from services.raster.cog import MEDIA_TYPE, sha256
 from services.raster.collections import catalog
 from services.raster.describing import metadata_of
 from services.raster.existing import existing_cog
-from services.raster.ingest_documents import failed
+from services.raster.ingest_documents import failed, first_problem
 from services.raster.metadata import RasterMetadata
 from services.raster.part import part
 
@@ -74,8 +74,7 @@ def register(task: IngestRegisterInput, ctx: TaskContext) -> CatalogedCollection
     return catalog(ctx, task.dataset, task.collection, described, mosaicjson=task.create_mosaicjson)
 
 
-def _copied(
-    task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext) -> CopiedItem:
+def _copied(task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext) -> CopiedItem:
     source = BlobName(task.source_container, item.blob)
     request = ValidateRasterInput(container_name=source.container, blob_name=source.path)
     inspection = handlers.validate(request, ctx)
@@ -89,10 +88,9 @@ def _copied(
     ctx.storage.upload(local, target, content_type=MEDIA_TYPE)
     cog = existing_cog(target, inspection, ctx.storage)
     dataset = task.dataset.model_copy(update={"item_id": item.item_id, "title": None, "description": None})
-    return CopiedItem(
-        document=item.document,
-        request=ExtractStacInput(dataset=dataset, inspection=inspection, cogs=(cog,)),
-    )
+    made = ExtractStacInput(dataset=dataset, inspection=inspection, cogs=(cog,))
+    _told(metadata_of(made, ctx), item.document)  # refused here, it is one item's fault and not all items'
+    return CopiedItem(document=item.document, request=made)
 
 
 def _same_place(item: ItemToCopy, bbox: tuple[float, float, float, float]) -> None:
@@ -131,4 +129,7 @@ def _told(metadata: RasterMetadata, document: Mapping[str, JsonValue]) -> Raster
         "custom_properties": {**(metadata.record.custom_properties or {}), **extra} or None,
     }
     known = {name: value for name, value in told.items() if value is not None}
-    return RasterMetadata(type(metadata.record).model_validate({**dict(metadata.record), **known}))
+    try:
+        return RasterMetadata(type(metadata.record).model_validate({**dict(metadata.record), **known}))
+    except ValidationError as e:
+        raise InvalidRequest(f"Item {metadata.record.stac_item_id!r} cannot be kept: {first_problem(e)}") from e

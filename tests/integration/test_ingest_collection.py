@@ -126,6 +126,43 @@ def test_documents_that_are_no_stac_or_describe_another_place_are_told(api: Api,
     assert far["error_code"] == "INVALID_RASTER" and "x.tif lies at" in far["error_message"]
 
 
+@pytest.mark.parametrize(
+    ("bad", "label", "code"),
+    [
+        (b"{not json", "a/bad.json", "UNREADABLE_SOURCE"),
+        (b"[" * 200_000, "a/bad.json", "UNREADABLE_SOURCE"),
+        (None, "a/bad.json", "SOURCE_NOT_FOUND"),
+        ({"id": "a b"}, "a b", "VALIDATION_ERROR"),
+        ({"properties": {"datetime": "2021-05-06T07:08:09Z", "keywords": "water"}}, "bad", "VALIDATION_ERROR"),
+        ({"assets": {"image": {"href": "x.tif", "roles": "data"}}}, "bad", "VALIDATION_ERROR"),
+    ],
+)
+def test_a_bad_document_is_an_outcome_and_the_others_are_registered(
+    api: Api, cog: list[float], bad: object, label: str, code: str
+) -> None:
+    links = [{"rel": "item", "href": f"./{name}.json"} for name in ("bad", "good")]
+    put(api, "a/collection.json", collection(links=links))
+    put(api, "a/good.json", item("good", "./x.tif", cog))
+    if bad is not None:
+        put(api, "a/bad.json", {**item("bad", "./x.tif", cog), **bad} if isinstance(bad, dict) else bad)
+    status = run(api, collection_json_path="a/collection.json")
+    assert status["status"] == "completed", status["errorDetails"]
+    outcome = {i["item_id"]: (i["status"], i["error_code"]) for i in status["resultData"]["items"]}
+    assert outcome == {"good": ("completed", None), label: ("failed", code)}
+    assert api.query("SELECT id FROM pgstac.items") == [("good",)]
+
+
+def test_a_bad_link_or_line_is_an_outcome_and_the_others_are_registered(api: Api, cog: list[float]) -> None:
+    links = [{"rel": "item", "href": href} for href in ("https://example.org/i.json", "a/items.ndjson")]
+    put(api, "collection.json", collection(links=[*links, {"rel": "item", "href": 5}, "item"]))
+    lines = [json.dumps(item("good", "./x.tif", cog)), '{"type": "Feat', json.dumps(item("also", "./x.tif", cog))]
+    put(api, "a/items.ndjson", "\n".join(lines).encode())
+    result = run(api)["resultData"]
+    failed = {i["item_id"]: i["error_code"] for i in result["items"] if i["status"] == "failed"}
+    assert failed["a/items.ndjson line 2"] == "UNREADABLE_SOURCE" and failed["collection.json"] == "VALIDATION_ERROR"
+    assert api.query("SELECT id FROM pgstac.items ORDER BY id") == [("also",), ("good",)]
+
+
 def test_items_the_catalogue_has_are_passed_over_or_replaced_as_asked(api: Api, cog: list[float]) -> None:
     put(api, "collection.json", collection())
     put(api, "items.json", [item("one", "a/x.tif", cog, note="first")])
@@ -145,7 +182,11 @@ def test_items_the_catalogue_has_are_passed_over_or_replaced_as_asked(api: Api, 
 
 @pytest.mark.parametrize(
     ("document", "code"),
-    [(b"{not json", "UNREADABLE_SOURCE"), ({"type": "Catalog", "id": "x"}, "VALIDATION_ERROR")],
+    [
+        (b"{not json", "UNREADABLE_SOURCE"),
+        ({"type": "Catalog", "id": "x"}, "VALIDATION_ERROR"),
+        ([{"type": "Collection"}], "VALIDATION_ERROR"),
+    ],
 )
 def test_a_collection_that_is_none_fails_the_job_by_name(api: Api, document: object, code: str) -> None:
     put(api, "collection.json", document)
