@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 import config
 from config import ApprovalSettings, PlatformSettings, Settings
+from core.contracts.context import Sight
 from core.contracts.principals import Principal
 from core.contracts.services import ALERTS
 from core.contracts.storage import ObjectStorage
@@ -139,7 +140,8 @@ class Runtime:
     def planner(self) -> Planner:
         """Dry runs."""
         scratch, limit = self.settings.app.home / "scratch", self.settings.platform.preview_mb
-        look = Looker(self.machine.registry, self.storage, scratch, limit)
+        sight = Sight(self.storage, self.catalog, self.settings.platform.max_raster_pixels, scratch)
+        look = Looker(self.machine.registry, sight, limit)
         return Planner(self.platform, self.machine.registry, self.requests, PostgresPlans(self.pool), look)
 
     @cached_property

@@ -1,8 +1,9 @@
-"""What a running handler may use."""
+"""What a running handler may use, and whoever looks at a source before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -107,3 +108,13 @@ class TaskContext(Protocol):
     def commit_with(self, effect: Effect) -> None:
         """Have `effect` written in the transaction that completes this task."""
         ...
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What whoever looks at a source for a dry run may use; `workdir` is his own and removed when he is done."""
+
+    storage: ObjectStorage
+    catalog: Catalog
+    max_raster_pixels: int
+    workdir: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.contracts.catalog import missing_collection
+from core.contracts.catalog import Catalog, missing_collection
 from core.contracts.context import TaskContext
 from core.contracts.effects import UpsertStacItem
 from core.contracts.raster import (
@@ -30,20 +30,23 @@ from services.raster.views import prepare
 
 def validate(params: ValidateRasterInput, ctx: TaskContext) -> RasterInspection:
     """Inspect the source once; refuse what cannot be published."""
-    name = params.source
-    if params.must_extend and ctx.catalog.collection(params.must_extend) is None:
-        raise missing_collection(params.must_extend)
-    if params.target_crs:
-        parse_crs(params.target_crs, "target_crs")
-
-    limited = params if params.max_pixels else params.model_copy(update={"max_pixels": ctx.max_raster_pixels})
+    name, request = params.source, admitted(params, ctx.catalog, ctx.max_raster_pixels)
 
     def progress(percent: float) -> None:
         _stop_if_asked(ctx)
         ctx.report_progress(percent, "Reading pixels")
 
     with gdal_session(ctx.storage, name):
-        return inspect(locate(ctx.storage, name, ctx.workdir, variable=params.variable), limited, progress)
+        return inspect(locate(ctx.storage, name, ctx.workdir, variable=request.variable), request, progress)
+
+
+def admitted(params: ValidateRasterInput, catalog: Catalog, max_pixels: int) -> ValidateRasterInput:
+    """The request with the system's limit, unless it has its own. Raises what needs no look at the file."""
+    if params.must_extend and catalog.collection(params.must_extend) is None:
+        raise missing_collection(params.must_extend)
+    if params.target_crs:
+        parse_crs(params.target_crs, "target_crs")
+    return params if params.max_pixels else params.model_copy(update={"max_pixels": max_pixels})
 
 
 def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 from pydantic import JsonValue
 
+from core.contracts.context import Sight
 from core.contracts.plans import Look, PlanFinding
-from core.contracts.storage import ObjectStorage
 from core.contracts.vector import LayerPlan, ProcessVectorParameters, TablePlan
 from services.vector import fetching, layers
 
 
-def preview(parameters: ProcessVectorParameters, storage: ObjectStorage, workdir: Path) -> Look:
+def preview(parameters: ProcessVectorParameters, sight: Sight) -> Look:
     """Fetch the file, choose its layers and plan their tables. Raises the DataError that the job would end with."""
-    fetched = fetching.fetch(storage, parameters.source, parameters.file_extension, workdir)
+    fetched = fetching.fetch(sight.storage, parameters.source, parameters.file_extension, sight.workdir)
     planned = layers.planned_layers(fetched, parameters, partitions=1)
     findings = tuple(_finding(f.code, f.severity, f.message) for layer in planned for f in layer.findings)
     return Look(facts={"layers": [_facts(layer) for layer in planned]}, findings=findings)

@@ -9,8 +9,9 @@ import httpx
 import numpy as np
 import pytest
 
+from config import PlatformSettings
 from core.contracts.storage import BlobName
-from tests.support.api import Api
+from tests.support.api import Api, serve
 from tests.support.raster import UTM, write_tiff
 
 POINTS = {
@@ -206,6 +207,23 @@ def test_an_option_that_is_not_known_is_refused_with_the_nearest_one(api: Api, w
     assert (
         "'datset_id' is not known here; did you mean 'dataset_id'?" in submit(api, {"datset_id": "x"}).json()["error"]
     )
+
+
+def test_a_raster_that_is_too_large_here_or_for_an_unknown_crs_is_refused_as_by_its_job(
+    db: str, tmp_path: Path
+) -> None:
+    limits = PlatformSettings(RASTER_MAX_PIXELS=1000)
+    with serve(db, tmp_path, platform=limits) as api:
+        for name, side, options in (("large.tif", 40, {}), ("small.tif", 20, {"target_crs": "EPSG:999999"})):
+            path = write_tiff(tmp_path / name, np.ones((side, side), np.uint8), transform=UTM)
+            api.runtime.storage.upload(path, BlobName("bronze-rasters", name))
+            body = {**IDS, "resource_id": name, "container_name": "bronze-rasters", "file_name": name}
+            body["processing_options"] = options
+            told = validate(api, body)
+            request = submit(api, body).json()["request_id"]
+            api.drain()
+            failed = api.get(f"/api/platform/status/{request}", caller="ann")["job_error"]
+            assert (told["valid"], told["errors"]) == (False, [failed])
 
 
 def test_a_raster_is_described_from_its_header(api: Api, tmp_path: Path) -> None:

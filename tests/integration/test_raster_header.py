@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import rasterio.shutil
 
+from core.contracts.context import Sight
 from core.contracts.raster import Coverage, ValidateRasterInput
+from core.contracts.raster_collection import RasterCollectionParameters
 from core.contracts.storage import BlobName
 from services.raster.gdal import gdal_session
 from services.raster.inspect import inspect_header
+from services.raster.preview import preview
 from services.raster.source import locate
 from tests.support.ranges import RemoteStorage, Traffic, remote
-from tests.support.raster import CONTAINER, RasterRig, write_tiff
+from tests.support.raster import CONTAINER, EmptyCatalog, RasterRig, write_tiff
 
 
 @pytest.fixture
@@ -71,6 +74,25 @@ def test_a_large_file_without_overviews_costs_a_block_and_no_more(far: tuple[Rem
     found = look(storage, path, tmp_path)
     assert traffic.bytes < path.stat().st_size / 10, traffic.bytes
     assert found.layout.overviews == () and found.bands[0].statistics.valid_percent == 100.0
+
+
+def test_stores_of_many_files_are_looked_at_one_by_one(far: tuple[RemoteStorage, Traffic], tmp_path: Path):
+    storage, _ = far
+    names = []
+    for side, store in ((40, tmp_path / "dry.zarr"), (30, tmp_path / "wet.zarr")):
+        rasterio.shutil.copy(write_tiff(tmp_path / "plain.tif", hills(side)), store, driver="Zarr")
+        names.append(store.name)
+        for part in (
+            p for p in store.rglob("*") if p.is_file() and p.name != ".zmetadata"
+        ):  # as many writers leave it out
+            storage.upload(part, BlobName(CONTAINER, f"{store.name}/{part.relative_to(store)}"))
+    asked = RasterCollectionParameters(
+        container_name=CONTAINER, blob_list=tuple(names), collection_id="c", access_level="public"
+    )
+    (tmp_path / "work").mkdir()
+    told = preview(asked, Sight(storage, EmptyCatalog(), 4_000_000_000, tmp_path / "work")).facts["files"]
+    assert [(facts["blob_name"], facts["width"]) for facts in told] == [("dry.zarr", 40), ("wet.zarr", 30)]
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 @pytest.mark.shared_data
