@@ -22,7 +22,8 @@ class IngestCollectionParameters(RasterDataset):
     """Parameters of `ingest_collection`. `collection_id` None keeps the document's own id.
 
     `items_path` is a FeatureCollection, a list, or one item per line; None: the collection's `item` links, else the
-    `items.json` beside it, else every other `.json` under its folder.
+    `items.json` beside it, else every other `.json` under its folder. `title`, `description` and `tags` take the place
+    of the collection's own; items keep theirs, and their ids.
     """
 
     collection_id: str | None = Field(None, min_length=1, max_length=600, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # type: ignore[assignment]  # the document names it
@@ -40,6 +41,13 @@ class IngestCollectionParameters(RasterDataset):
     def _an_output(cls, value: str) -> str:
         if not value.startswith(("silver", "gold")):
             raise ValueError(f"target_container {value!r} is no container of the silver or gold zone.")
+        return value
+
+    @field_validator("item_id")
+    @classmethod
+    def _keep_theirs(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("items keep the ids of their documents; leave item_id out")
         return value
 
     @model_validator(mode="after")

@@ -37,10 +37,12 @@ SMALLEST, LARGEST = 10 * BLOCK, 40 * BLOCK
 class LargeRasterParameters(ProcessRasterParameters, CollectionOptions):
     """Parameters of `process_large_raster_v2` and `process_large_raster_docker`.
 
+    Unlike other collections, that of the tiles gets a MosaicJSON unless it is not wanted.
     `tile_size` in pixels of the output; None: about 450 MB of pixels a tile. `overlap` is how far a tile reaches into
     those to its right and below.
     """
 
+    create_mosaicjson: bool = True
     tile_size: int | None = Field(None, ge=BLOCK, le=LARGEST)
     overlap: int = Field(0, ge=0, le=BLOCK)
 
@@ -70,7 +72,7 @@ class LargeRasterParameters(ProcessRasterParameters, CollectionOptions):
         """What cataloguing all tiles needs."""
         return CatalogCollectionInput(
             dataset=self.dataset,
-            options=self.together.model_copy(update={"create_mosaicjson": True}),
+            options=self.together,
             members=tuple(
                 self.to_describe(scheme.inspection, made[tile.key]).model_copy(
                     update={"dataset": self.to_tile(scheme, tile).dataset}

@@ -34,7 +34,7 @@ _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 def inventory(params: IngestCollectionParameters, ctx: TaskContext) -> IngestInventory:
     """Read and check collection and items; what is wrong with an item sets that item aside."""
     name = BlobName(params.source_container, params.collection_json_path)
-    collection = _collection(ctx.storage, name, params.collection_id)
+    collection = _collection(ctx.storage, name, params)
     collection_id = str(collection["id"])
     if params.collection_must_exist and ctx.catalog.collection(collection_id) is None:
         raise missing_collection(collection_id)
@@ -91,14 +91,15 @@ def resolve(href: str, document: str, container: str, storage: ObjectStorage) ->
     return BlobName(container, found).path  # refuses what climbs out
 
 
-def _collection(storage: ObjectStorage, name: BlobName, collection_id: str | None) -> Json:
+def _collection(storage: ObjectStorage, name: BlobName, params: IngestCollectionParameters) -> Json:
     document = _json(storage, name)
     if not isinstance(document, dict):
         raise InvalidRequest(f"{name} is no STAC collection: it is a list or a single value.")
     kept = {key: value for key, value in document.items() if key not in ("links", "item_assets", "assets")}
     made: Json = {**kept, "stac_version": pystac.get_stac_version(), "links": []}
-    if collection_id:
-        made["id"] = collection_id
+    words: Json = {"id": params.collection_id, "title": params.title, "description": params.description}
+    words["keywords"] = cast("JsonValue", list(params.tags))
+    made |= {name: value for name, value in words.items() if value}
     try:
         stac_pydantic.Collection.model_validate(made)
     except ValidationError as e:

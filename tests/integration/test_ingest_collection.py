@@ -86,6 +86,20 @@ def test_items_keep_what_they_say_and_get_what_the_file_says(api: Api, cog: list
     assert api.query("SELECT item_count, status::text FROM app.dataset_approvals") == [(1, "pending")]
 
 
+def test_words_asked_for_are_the_collections_and_an_id_for_all_items_is_refused(api: Api, cog: list[float]) -> None:
+    put(api, "collection.json", collection(title="Theirs", keywords=["old"]))
+    put(api, "items.json", [item("one", "a/x.tif", cog, title="Its own")])
+    words = {"title": "Ours", "description": "All of them.", "tags": ["new"]}
+    assert run(api, **words)["status"] == "completed"
+    [(made,)] = api.query("SELECT content FROM pgstac.collections")
+    assert (made["title"], made["description"], made["keywords"]) == ("Ours", "All of them.", ["new"])
+    [(properties,)] = api.query("SELECT content -> 'properties' FROM pgstac.items")
+    assert properties["title"] == "Its own" and "description" not in properties
+    given = {"source_container": CONTAINER, "access_level": "public", "item_id": "mine"}
+    answer = api.of("ada").post("/api/jobs/submit/ingest_collection", json=given)
+    assert (answer.status_code, answer.json()["code"]) == (400, "VALIDATION_ERROR") and "item_id" in answer.text
+
+
 @pytest.mark.parametrize(
     ("href", "code"),
     [

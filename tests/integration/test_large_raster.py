@@ -80,6 +80,11 @@ def test_tiles_are_items_of_one_collection_with_statistics_of_their_own(api: Api
     assert (approval["stac_collection_id"], approval["item_count"], approval["status"]) == ("large", 9, "pending")
 
 
+def test_without_a_mosaicjson_when_none_is_wanted(api: Api, tmp_path: Path) -> None:
+    assert run(api, tmp_path, "process_large_raster_v2", create_mosaicjson=False)["mosaicjson"] is None
+    assert "mosaicjson" not in api.query("SELECT content FROM pgstac.collections")[0][0].get("assets", {})
+
+
 def test_with_an_overlap_neighbours_share_it(api: Api, tmp_path: Path) -> None:
     result = run(api, tmp_path, "process_large_raster_v2", overlap=64)
     widths = {tile["key"]: (tile["window"]["width"], tile["window"]["height"]) for tile in result["tiles"]}
