@@ -101,6 +101,26 @@ def test_a_published_table_is_not_replaced_under_another_item_which_nobody_would
     assert "item postgis-geo-towns_r_v1 of collection system-vectors" in status["job_error"]["message"]
 
 
+def test_rows_that_wait_to_join_a_table_can_join_it_whoever_sees_it_meanwhile(api: Api) -> None:
+    first = load(api, "old")
+    decide(api, first)
+    put_points(api, "more")
+    body = {
+        **IDS,
+        "container_name": "bronze-vectors",
+        "file_name": "towns.geojson",
+        "processing_options": {"write_mode": "append"},
+    }
+    answer = api.of("ann").post("/api/platform/submit", json=body)
+    assert answer.status_code == 202, answer.text
+    api.drain()
+    waiting_review = api.get(f"/api/platform/status/{answer.json()['request_id']}", "ann")["approval"]["approval_id"]
+    decide(api, first, "revoke", reason="for a day")
+    assert (served(api), shown(api)) == (["old"], False)
+    decide(api, waiting_review)
+    assert (served(api), shown(api)) == (["more", "old"], True)
+
+
 def test_a_refused_revision_changes_nothing_that_is_served(api: Api) -> None:
     decide(api, load(api, "old"))
     second = load(api, "wrong", overwrite=True)

@@ -64,9 +64,9 @@ WHERE a.approval_id = %(approval_id)s AND a.state = %(state)s::app.reviewed_item
     AND i.collection = a.stac_collection_id AND i.id = a.stac_item_id
 
 -- name: mark_tables
--- Show or hide the tables behind the items.
+-- Show or hide the tables behind the items. updated_at stays: rows that wait to join expect the table as it was, and it is.
 UPDATE geo.table_catalog t SET published = %(published)s,
-    published_at = CASE WHEN %(published)s THEN %(moment)s::timestamptz END, updated_at = clock_timestamp()
+    published_at = CASE WHEN %(published)s THEN %(moment)s::timestamptz END
 FROM app.approval_items a
 WHERE a.approval_id = %(approval_id)s AND a.state = %(state)s::app.reviewed_item_state
     AND t.stac_collection_id = a.stac_collection_id AND t.stac_item_id = a.stac_item_id
