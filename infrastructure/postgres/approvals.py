@@ -10,7 +10,7 @@ from typing import LiteralString
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.models.approvals import DatasetApproval, ReviewedItemState
 from core.states import ApprovalStatus
 from infrastructure.postgres.pool import Connection, Pool, connection
@@ -85,12 +85,19 @@ class PostgresApprovals:
             raise NotFound(f"There is no approval {approval_id[:100]!r}.")
         return found
 
-    def find(self, named: Named, status: ApprovalStatus) -> DatasetApproval:
-        """The record that the ids mean; of several the one in that state, else the newest. Raises NotFound."""
+    def find(self, named: Named, status: ApprovalStatus, client_id: str | None = None) -> DatasetApproval:
+        """The record that the ids mean; of several the one in that state, else the newest.
+
+        Raises NotFound, and Conflict for an item id that means items of several collections.
+        """
+        values = {**vars(named), "status": status.value, "client_id": client_id}
         with connection(self._pool) as conn:
-            found = one(conn, _SQL["find"], {**vars(named), "status": status.value})
-        if found is None:
-            raise NotFound(f"There is no approval with {named}.")
+            found = one(conn, _SQL["find"], values)
+            if found is None:
+                raise NotFound(f"There is no approval with {named}.")
+            ambiguous = conn.execute(_SQL["ambiguous"], {**values, "status": found.status.value}).fetchone()
+        if ambiguous == (True,):
+            raise Conflict(f"Records of several collections have {named}.", hint="Give the approval_id.")
         return found
 
     def of_job(self, job_id: str) -> DatasetApproval | None:
@@ -115,14 +122,14 @@ class PostgresApprovals:
             return [name for (name,) in conn.execute(_SQL["votes"], {"approval_id": approval_id})]
 
     def standing(
-        self, items: Sequence[str], collections: Sequence[str], tables: Sequence[str]
+        self, items: Sequence[str], collections: Sequence[str], tables: Sequence[str], client_id: str | None = None
     ) -> dict[str, DatasetApproval]:
-        """For every name that a record speaks of, the one that says how it stands."""
+        """For every name that a record, of one client if asked, speaks of, the one that says how it stands."""
         asked: Mapping[str, Sequence[str]] = {"items": items, "collections": collections, "tables": tables}
         found: dict[str, DatasetApproval] = {}
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             for kind, names in asked.items():
-                for row in cursor.execute(_SQL[f"standing_of_{kind}"], {kind: list(names)}):
+                for row in cursor.execute(_SQL[f"standing_of_{kind}"], {kind: list(names), "client_id": client_id}):
                     name = str(row.pop("name"))
                     found[name] = DatasetApproval.model_validate(row)
         return found

@@ -107,3 +107,40 @@ def test_many_names_are_asked_about_at_once(api: Api, shelf: Catalogue) -> None:
     }
     assert (found["a"]["approval_id"], found["a"]["reviewer"]) == (approval, "rita")
     assert not api.get(path, "bob", stac_item_ids="a")["statuses"]["a"]["has_approval"]
+
+
+def elsewhere(api: Api, name: str, by: str) -> str:
+    """A review of an item `a` in another collection."""
+    approval = finished(api, name, by=by)
+    api.query(
+        "UPDATE app.approval_items SET stac_collection_id = 'd', stac_item_id = 'a' WHERE approval_id = %s", approval
+    )
+    return approval
+
+
+def test_an_item_id_that_two_collections_have_decides_nothing(api: Api, shelf: Catalogue) -> None:
+    mine, other = finished(api, "a"), elsewhere(api, "b", "bob")
+    for verb, more in (("approve", {}), ("reject", {"reason": "no"})):
+        status, answer = post(api, verb, stac_item_id="a", **more)
+        assert (status, "several collections" in answer["error"]) == (409, True)
+    assert post(api, "reject", approval_id=other, reason="no")[0] == 200
+    assert post(api, "approve", stac_item_id="a")[1]["approval_id"] == mine, "one of them is pending"
+
+
+def test_a_partners_own_record_is_found_behind_a_newer_one_of_another(api: Api, shelf: Catalogue) -> None:
+    mine, other = finished(api, "a"), elsewhere(api, "b", "bob")
+    path = "/api/platform/approvals/status"
+    seen = {by: api.get(path, by, stac_item_ids="a")["statuses"]["a"]["approval_id"] for by in ("ann", "bob")}
+    assert seen == {"ann": mine, "bob": other}
+    for approval in (mine, other):
+        post(api, "reject", approval_id=approval, reason="no")
+    status, answer = post(api, "resubmit", by="ann", stac_item_id="a")
+    assert (status, answer["approval_id"]) == (200, mine)
+
+
+def test_more_names_than_are_answered_are_refused(api: Api) -> None:
+    path = "/api/platform/approvals/status"
+    names = [f"i{n}" for n in range(1001)]
+    assert len(api.get(path, stac_item_ids=",".join(names[:1000]))["statuses"]) == 1000
+    refused = api.of("ann").get(path, params={"stac_item_ids": ",".join(names)})
+    assert (refused.status_code, "1001 names" in refused.json()["error"]) == (400, True)

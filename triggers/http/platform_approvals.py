@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from core.contracts.approvals import reviewer
 from core.contracts.principals import Principal
-from core.errors import NotFound
+from core.errors import InvalidRequest, NotFound
 from core.models.access import Role
 from core.models.approvals import DatasetApproval
 from core.models.platform import AccessLevel
@@ -23,8 +23,9 @@ from triggers.http.paging import Cursor, Word, cursor, position
 
 router = APIRouter(prefix="/api/platform", tags=["approvals"])
 Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
-Words = Annotated[str | None, Query(max_length=20_000, pattern=r"^[^\x00]*$", description="Several with commas.")]
+Words = Annotated[str | None, Query(max_length=20_000, pattern=r"^[^\x00]*$", description="Up to 1000 with commas.")]
 _PAGE = "platform_approvals"
+_MOST = 1000
 
 
 class WhichApproval(BaseModel):
@@ -138,7 +139,7 @@ def reject(body: PlatformReject, runtime: TheRuntime, caller: Reviewer) -> Platf
 @router.post("/resubmit")
 def resubmit(body: WhichApproval, runtime: TheRuntime, caller: Member) -> PlatformDecision:
     """Ask again for a decision; a partner for what is his."""
-    record = _visible(runtime.approvals.find(body.named, ApprovalStatus.REJECTED), caller)
+    record = runtime.approvals.find(body.named, ApprovalStatus.REJECTED, _client(caller))
     made = runtime.decisions.resubmit(record.approval_id, reviewer(caller, None))
     return _answer(made, "resubmitted", "Dataset waits for a decision again")
 
@@ -187,11 +188,9 @@ def standings(
     table_names: Words = None,
 ) -> Standings:
     """How items, collections and tables stand; what is somebody else's has no approval for a partner."""
-    asked = [_split(text) for text in (stac_item_ids, stac_collection_ids, table_names)]
-    client = _client(caller)
-    found = runtime.approvals.standing(*asked)
-    mine = {name: record for name, record in found.items() if client in (None, record.client_id)}
-    return Standings(statuses={name: _standing(mine.get(name)) for names in asked for name in names})
+    items, collections, tables = map(_split, (stac_item_ids, stac_collection_ids, table_names))
+    found = runtime.approvals.standing(items, collections, tables, _client(caller))
+    return Standings(statuses={name: _standing(found.get(name)) for name in (*items, *collections, *tables)})
 
 
 @router.get("/approvals/{approval_id}")
@@ -236,4 +235,7 @@ def _standing(record: DatasetApproval | None) -> ItemStanding:
 
 
 def _split(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()][:1000]
+    names = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if len(names) > _MOST:
+        raise InvalidRequest(f"{len(names)} names are asked for at once.", hint=f"Ask for {_MOST} at most.")
+    return names

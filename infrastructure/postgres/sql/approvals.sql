@@ -43,24 +43,32 @@ SELECT * FROM app.dataset_approvals WHERE approval_id = %(approval_id)s
 SELECT * FROM app.dataset_approvals a WHERE a.job_id = %(job_id)s ORDER BY a.number DESC LIMIT 1
 
 -- name: find
--- The record that one of the ids means: in that state if there is one, else the newest.
+-- The record that one of the ids means, of one client if asked: in that state if there is one, else the newest.
 SELECT * FROM app.dataset_approvals a
-WHERE a.approval_id = %(approval_id)s OR a.job_id = %(job_id)s OR a.request_id = %(request_id)s OR a.approval_id IN (
-    SELECT i.approval_id FROM app.approval_items i WHERE i.stac_item_id = %(stac_item_id)s)
+WHERE (a.approval_id = %(approval_id)s OR a.job_id = %(job_id)s OR a.request_id = %(request_id)s OR a.approval_id IN (
+    SELECT i.approval_id FROM app.approval_items i WHERE i.stac_item_id = %(stac_item_id)s))
+    AND (%(client_id)s::text IS NULL OR a.client_id = %(client_id)s)
 ORDER BY a.status = %(status)s::app.approval_status DESC, a.number DESC LIMIT 1
 
+-- name: ambiguous
+-- Whether records in that state speak of items of that name in several collections.
+SELECT count(DISTINCT i.stac_collection_id) > 1 AND count(DISTINCT i.approval_id) > 1
+FROM app.approval_items i JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
+WHERE i.stac_item_id = %(stac_item_id)s AND a.status = %(status)s::app.approval_status
+    AND (%(client_id)s::text IS NULL OR a.client_id = %(client_id)s)
+
 -- name: standing_of_items
--- For each item the record that says how it stands: the one that publishes it, else the newest.
+-- For each item the record, of one client if asked, that says how it stands: the one that publishes it, else the newest.
 SELECT DISTINCT ON (i.stac_item_id) i.stac_item_id AS name, a.*
 FROM app.approval_items i JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
-WHERE i.stac_item_id = ANY (%(items)s)
+WHERE i.stac_item_id = ANY (%(items)s) AND (%(client_id)s::text IS NULL OR a.client_id = %(client_id)s)
 ORDER BY i.stac_item_id, i.state = 'published' DESC, a.number DESC
 
 -- name: standing_of_collections
 -- The same for collections.
 SELECT DISTINCT ON (i.stac_collection_id) i.stac_collection_id AS name, a.*
 FROM app.approval_items i JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
-WHERE i.stac_collection_id = ANY (%(collections)s)
+WHERE i.stac_collection_id = ANY (%(collections)s) AND (%(client_id)s::text IS NULL OR a.client_id = %(client_id)s)
 ORDER BY i.stac_collection_id, i.state = 'published' DESC, a.number DESC
 
 -- name: standing_of_tables
@@ -69,7 +77,7 @@ SELECT DISTINCT ON (t.table_name) t.table_name AS name, a.*
 FROM geo.table_catalog t
 JOIN app.approval_items i ON i.stac_collection_id = t.stac_collection_id AND i.stac_item_id = t.stac_item_id
 JOIN app.dataset_approvals a ON a.approval_id = i.approval_id
-WHERE t.table_name = ANY (%(tables)s)
+WHERE t.table_name = ANY (%(tables)s) AND (%(client_id)s::text IS NULL OR a.client_id = %(client_id)s)
 ORDER BY t.table_name, i.state = 'published' DESC, a.number DESC
 
 -- name: items
