@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 from core.contracts.outbound import Outbound
 from core.contracts.services import Outcome, ServiceStore
 from core.errors import AddressRefused, NotFound
 from core.models.services import ExternalService, ServiceType
-from services.external_services.detection import ask, detect
+from services.external_services.detection import MOST_QUESTIONS, ask, detect
 from services.external_services.health import judge
 from services.external_services.storable import storable
 
@@ -17,7 +18,7 @@ _UNCERTAIN = (ServiceType.UNKNOWN, ServiceType.GENERIC_REST)
 
 
 class Checker:
-    """Asks services how they are and has the registry keep it. `seconds` is what one check may take."""
+    """Asks services how they are and has the registry keep it. `seconds` is what one question may take."""
 
     def __init__(self, outbound: Outbound, store: ServiceStore, seconds: float) -> None:
         self._outbound = outbound
@@ -38,7 +39,7 @@ class Checker:
     def check_due(self, limit: int) -> int:
         """Check up to so many that are due; how many. What another process checks is left to it."""
         # The lease outlasts the slowest batch; who dies in it has them checked again after that.
-        lease = self._seconds * (limit / _PARALLEL + 2) + 60
+        lease = self._seconds * MOST_QUESTIONS * math.ceil(limit / _PARALLEL) + 60
         due = self._store.claim_due(limit, lease)
         if not due:
             return 0

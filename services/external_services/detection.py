@@ -17,10 +17,11 @@ _OGC = {"WMS": ServiceType.WMS, "WFS": ServiceType.WFS, "WMTS": ServiceType.WMTS
 _HEADERS = {"Accept": "application/json, application/geo+json, application/xml, */*;q=0.5"}
 _TIFF_HEADERS = {"Range": "bytes=0-16383"}
 _SURE = 0.5
+MOST_QUESTIONS = 5  #: to find out what one service is
 
 
 def detect(outbound: Outbound, url: str, seconds: float) -> Outcome:
-    """What the service is, asking at most five times; the last failure where none of the answers tells."""
+    """What the service is, asking MOST_QUESTIONS at most; the first failure where none of the answers tells."""
     best: Outcome | None = None
     failed: Outcome | None = None
     for probe in _probes(url):
@@ -98,7 +99,7 @@ def _probes(url: str) -> Iterator[str]:
         asked = [*_hinted(url, parts.path.lower(), query.get("service", "").upper()), url]
         asked += [_with(url, service=name, request="GetCapabilities") for name in _OGC]
         asked += [arcgis_json]
-    yield from list(dict.fromkeys(asked))[:5]
+    yield from list(dict.fromkeys(asked))[:MOST_QUESTIONS]
 
 
 def _wms_of_arcgis(url: str) -> list[str]:

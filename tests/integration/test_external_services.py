@@ -247,6 +247,20 @@ def test_text_is_kept_without_what_no_database_can_keep(api: Api, remote: Remote
     assert register(api, remote.url + "/bad")["metadata"]["title"] == "ab"
 
 
+BOMB = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "boom">]><WMS_Capabilities version="1.3.0"><Service>
+ <Title>&a;</Title></Service></WMS_Capabilities>"""
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16LE"])
+def test_a_document_that_declares_entities_is_refused_in_every_encoding(
+    api: Api, remote: Remote, encoding: str
+) -> None:
+    remote.answer = lambda _: Says(BOMB.encode(encoding), headers={"Content-Type": "text/xml"})
+    service = register(api, remote.url + "/wms")
+    assert (service["service_type"], service["metadata"]) == ("unknown", {})
+    assert "declares entities" in service["last_failure_reason"]
+
+
 def test_an_error_inside_a_good_answer_is_a_failure(api: Api, remote: Remote) -> None:
     remote.answer = lambda _: Says(b'{"error": {"code": 499, "message": "Token Required"}}', headers=JSON)
     service = register(api, remote.url + "/arcgis/rest/services/secret/MapServer")
@@ -281,6 +295,24 @@ def test_two_hosts_at_once_check_each_service_once(api: Api, remote: Remote) -> 
     api.query("UPDATE app.external_services SET next_check_at = now() - interval '1 second'")
     first = api.runtime.services.claim_due(10, 60)
     assert (len(first), api.runtime.checker.check_due(10)) == (1, 0)
+
+
+def test_what_one_host_checks_is_left_to_it_however_slow_every_service_is(api: Api, remote: Remote) -> None:
+    settings = ExternalServiceSettings(SERVICE_CHECK_SECONDS=60.0, SERVICE_CHECK_BATCH=64)
+    api.runtime.settings = replace(api.runtime.settings, external_services=settings)
+    register(api, remote.url + "/map")
+    api.query("UPDATE app.external_services SET next_check_at = now() - interval '1 second'")
+    left = []
+
+    def answer(_: Asked) -> Says:
+        left.append(api.query("SELECT extract(epoch FROM next_check_at - now()) FROM app.external_services")[0][0])
+        return Says(b"<html></html>")
+
+    remote.answer = answer
+    assert next(timer for timer in TIMERS if timer.name == "external_services").run(api.runtime) == 1
+    # 64 services, 8 at a time, each asked as often as this one and for a minute each time.
+    assert left[0] > 64 / 8 * len(left) * 60
+    assert len(left) == 5
 
 
 def test_alerts_are_delivered_by_the_sweep_and_repeated_until_somebody_takes_them(api: Api, remote: Remote) -> None:
