@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from psycopg.rows import class_row, dict_row
@@ -85,10 +85,13 @@ class PostgresServices:
             assert found is not None  # a row of aggregates
             return found
 
-    def update(self, service_id: str, said: ServiceChange, by: Principal) -> ExternalService:
-        """Change what people say about it. Raises NotFound."""
+    def update(
+        self, service_id: str, change: Callable[[ServiceChange], ServiceChange], by: Principal
+    ) -> ExternalService:
+        """Change what people say about it now, one change at a time. Raises NotFound."""
         with transaction(self._pool) as conn, conn.cursor(row_factory=class_row(ExternalService)) as cursor:
             before = _found(cursor.execute(_SQL["lock_service"], {"service_id": service_id}).fetchone(), service_id)
+            said = change(_said(before))
             status = _status(before, said)
             due = said.enabled and (not before.enabled or status is not before.status)
             values = {**_values(said), "service_id": service_id, "status": status, "due": due}
@@ -124,6 +127,17 @@ class PostgresServices:
             if judged.alert is not None and after.status is judged.status:
                 _promise(conn, before, outcome, judged, row[0])
             return after
+
+
+def _said(service: ExternalService) -> ServiceChange:
+    return ServiceChange(
+        service.name,
+        service.description,
+        tuple(service.tags),
+        service.check_interval_minutes,
+        service.enabled,
+        service.status is ServiceStatus.MAINTENANCE,
+    )
 
 
 def _status(before: ExternalService, said: ServiceChange) -> ServiceStatus:

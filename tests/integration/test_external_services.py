@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from rio_cogeo import cog_translate
 from rio_cogeo.profiles import cog_profiles
@@ -341,6 +343,29 @@ def test_who_registered_a_service_changes_it_and_others_do_not(api: Api, remote:
     assert api.of("ann").get(path).status_code == 404
     deeds = api.query("SELECT action FROM app.audit_log WHERE object_type = 'service' ORDER BY audit_id")
     assert [d[0] for d in deeds] == ["service.register", *["service.update"] * 3, "service.delete"]
+
+
+def test_a_null_removes_a_description_and_leaves_everything_else(api: Api, remote: Remote) -> None:
+    service = register(api, remote.url + "/stac", description="old", tags=["base"])
+    path = f"/api/jobs/services/{service['service_id']}"
+    nulls = dict.fromkeys(("name", "description", "tags", "check_interval_minutes", "enabled", "maintenance"))
+    changed = api.of("ann").patch(path, json=nulls).json()["service"]
+    assert changed["description"] is None
+    assert {k: changed[k] for k in ("name", "tags", "enabled")} == {k: service[k] for k in ("name", "tags", "enabled")}
+
+
+def test_two_who_change_different_things_at_once_both_have_their_way(api: Api, remote: Remote) -> None:
+    path = f"/api/jobs/services/{register(api, remote.url + '/stac')['service_id']}"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(2) as threads:
+        with psycopg.connect(api.db) as conn:
+            conn.execute("SELECT 1 FROM app.external_services FOR UPDATE")
+            made = [threads.submit(api.of("ann").patch, path, json=body) for body in ({"name": "N"}, {"tags": ["t"]})]
+            while api.query(waiting) != [(2,)]:
+                assert not any(change.done() for change in made)
+        assert [change.result().status_code for change in made] == [200, 200]
+    [service] = api.get("/api/jobs/services")["services"]
+    assert (service["name"], service["tags"]) == ("N", ["t"])
 
 
 def test_pages_and_counts_agree(api: Api, remote: Remote) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -40,7 +41,10 @@ class RegisterService(BaseModel):
 
 
 class UpdateService(BaseModel):
-    """What changes; what is left out stays. `maintenance` pauses checks and alerts, and ends when set to false."""
+    """What changes; what is left out or null stays, but a null `description` is removed.
+
+    `maintenance` pauses checks and alerts, and ends when set to false.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,6 +54,11 @@ class UpdateService(BaseModel):
     check_interval_minutes: Minutes | None = None
     enabled: bool | None = None
     maintenance: bool | None = None
+
+    def change(self, said: ServiceChange) -> ServiceChange:
+        """What is said about the service then."""
+        given = self.model_dump(exclude_unset=True)
+        return replace(said, **{k: v for k, v in given.items() if v is not None or k == "description"})
 
 
 class ServiceAnswer(BaseModel):
@@ -137,19 +146,8 @@ def service(
 @router.put("/{service_id}")
 def update(service_id: ServiceId, body: UpdateService, runtime: TheRuntime, caller: Partner) -> ServiceAnswer:
     """Change what is said about it; who registered it, or an admin."""
-    before = _own(runtime, service_id, caller)
-    given = body.model_dump(exclude_unset=True)
-    maintenance = given.pop("maintenance", before.status is ServiceStatus.MAINTENANCE)
-    kept = {
-        "name": before.name,
-        "description": before.description,
-        "tags": before.tags,
-        "check_interval_minutes": before.check_interval_minutes,
-        "enabled": before.enabled,
-    }
-    merged = {**kept, **{name: value for name, value in given.items() if value is not None}}
-    change = ServiceChange(**{**merged, "tags": tuple(merged["tags"])}, maintenance=bool(maintenance))
-    return ServiceAnswer(service=runtime.services.update(service_id, change, caller))
+    _own(runtime, service_id, caller)
+    return ServiceAnswer(service=runtime.services.update(service_id, body.change, caller))
 
 
 @router.delete("/{service_id}")
