@@ -68,7 +68,9 @@ def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
         else:
             conn.execute(sql.SQL(_Q["append"]).format(**parts))
     except psycopg.errors.UniqueViolation as e:
-        raise DuplicateKey(f"{effect.schema}.{effect.table}: {e.diag.message_detail}", hint="Use upsert.") from e
+        hint = "Choose an upsert_key that has it" if effect.key else "Send write_mode=upsert to replace such rows"
+        where = f"{effect.schema}.{effect.table}"
+        raise DuplicateKey(f"{where}: {e.diag.message_detail}", hint=f"{hint}, or leave them out.") from e
     except psycopg.errors.UndefinedTable as e:
         raise _gone(effect.schema, effect.staging) from e
     conn.execute(sql.SQL(_Q["drop"]).format(table=staging))

@@ -43,7 +43,7 @@ class FeatureStyles:
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             row = cursor.execute(_SQL["table"], values).fetchone()
         if row is None:
-            raise NotFound(f"Collection {name} does not exist.")
+            raise _no_table(name)
         client = row.pop("client_id")
         return StyledTable(GeoTableCatalog.model_validate(row), client)
 
@@ -62,10 +62,14 @@ class FeatureStyles:
         return found
 
     def put(self, style: FeatureCollectionStyle, by: Principal) -> tuple[FeatureCollectionStyle, bool]:
-        """Write a style, and whether it is new. As the default it takes the place of the one before."""
+        """Write a style, and whether it is new. As the default it takes the place of the one before.
+
+        Raises NotFound for a table that is gone.
+        """
         row = style.model_dump(mode="json", exclude={"created_at", "updated_at"})
         with transaction(self._pool) as conn:
-            conn.execute(_SQL["lock"], row)
+            if conn.execute(_SQL["lock"], row).fetchone() is None:
+                raise _no_table(style.collection_id)
             new = _one(conn, "get", row) is None
             if style.is_default:
                 conn.execute(_SQL["no_default"], row)
@@ -87,6 +91,10 @@ def _one(conn: Connection, name: str, values: dict[str, object]) -> FeatureColle
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_SQL[name], values).fetchone()
     return FeatureCollectionStyle.model_validate(row) if row else None
+
+
+def _no_table(name: str) -> NotFound:
+    return NotFound(f"Collection {name} does not exist.")
 
 
 def _missing(collection_id: str, style_id: str) -> NotFound:

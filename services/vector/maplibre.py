@@ -75,32 +75,31 @@ def _layer(number: int, rule: StylingRule, kind: str, paint: dict[str, JsonValue
     }
 
 
-def _filter(node: Mapping[str, JsonValue]) -> JsonValue:
-    """A selector as an expression. An absent value takes part in no comparison, as in CQL2."""
+def _filter(node: Mapping[str, JsonValue], *, negated: bool = False) -> JsonValue:
+    """A selector as an expression. An absent value takes part in no comparison, negated or not, as in CQL2."""
     op, args = cast("str", node["op"]), cast("list[JsonValue]", node["args"])
     match op:
-        case "and":
-            return ["all", *(_filter(cast("Mapping[str, JsonValue]", part)) for part in args)]
-        case "or":
-            return ["any", *(_filter(cast("Mapping[str, JsonValue]", part)) for part in args)]
+        case "and" | "or":
+            parts = (_filter(cast("Mapping[str, JsonValue]", part), negated=negated) for part in args)
+            return ["all" if (op == "and") is not negated else "any", *parts]
         case "not":
-            return ["!", _filter(cast("Mapping[str, JsonValue]", args[0]))]
+            return _filter(cast("Mapping[str, JsonValue]", args[0]), negated=not negated)
     name = cast("Mapping[str, str]", args[0])["property"]
     present: JsonValue = ["has", name]
-    value = _value(name, args[-1])
+    if op == "isNull":
+        return present if negated else ["!", present]
+    holds = _comparison(op, _value(name, args[-1]), args[1:])
+    return ["all", present, ["!", holds] if negated else holds]
+
+
+def _comparison(op: str, value: JsonValue, compared: list[JsonValue]) -> JsonValue:
     match op:
-        case "isNull":
-            return ["!", present]
         case "in":
-            return ["all", present, ["in", value, ["literal", args[1]]]]
+            return ["in", value, ["literal", compared[0]]]
         case "between":
-            return ["all", present, [">=", value, args[1]], ["<=", value, args[2]]]
-        case "<>":
-            return ["all", present, ["!=", value, args[1]]]
-        case "=":
-            return ["all", present, ["==", value, args[1]]]
+            return ["all", [">=", value, compared[0]], ["<=", value, compared[1]]]
         case _:
-            return ["all", present, [op, value, args[1]]]
+            return [{"<>": "!=", "=": "=="}.get(op, op), value, compared[0]]
 
 
 def _value(name: str, compared: JsonValue) -> JsonValue:

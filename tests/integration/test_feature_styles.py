@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from httpx import Response
+from httpx import ASGITransport, AsyncClient, Response
 
 from core.contracts.storage import BlobName
+from core.errors import NotFound
+from core.models.catalog import FeatureCollectionStyle
 from tests.support.api import Api
 from tests.support.vector import geojson, point
 
@@ -73,6 +76,17 @@ def test_the_encoding_is_what_the_caller_accepts(api: Api, wells: dict, accept: 
     assert (answer.status_code, answer.headers["content-type"]) == (200, answered)
 
 
+def test_a_weight_in_digits_that_are_no_number_counts_as_none(api: Api, wells: dict) -> None:
+    async def answer() -> Response:
+        # The test client encodes headers anew; this sends the bytes as they are.
+        headers = [(b"X-API-Key", b"ann"), (b"Accept", f"{STORED};q=\xb2, {MAPBOX};q=0.5".encode("latin-1"))]
+        async with AsyncClient(transport=ASGITransport(api.app), base_url="http://test") as client:
+            return await client.get(f"{URL}/default", headers=headers)
+
+    answered = asyncio.run(answer())
+    assert (answered.status_code, answered.headers["content-type"]) == (200, STORED)
+
+
 def test_f_wins_over_accept_and_nothing_that_fits_is_406(api: Api, wells: dict) -> None:
     stored = api.of("ann").get(f"{URL}/default?f=cartosym", headers={"Accept": MAPBOX})
     assert stored.headers["content-type"] == STORED and len(stored.json()["stylingRules"]) == 3
@@ -98,6 +112,12 @@ def test_a_style_is_added_replaced_made_the_default_and_removed(api: Api, wells:
         "style.put",
         "style.delete",
     ]
+
+
+def test_a_table_that_leaves_while_it_is_styled_is_not_found(api: Api) -> None:
+    style = FeatureCollectionStyle(collection_id="nowhere", style_id="blue", style_spec=BLUE)
+    with pytest.raises(NotFound, match="Collection nowhere does not exist"):
+        api.runtime.styles.put(style, api.runtime.key_ring.identify("ann"))
 
 
 def test_only_whose_table_it_is_and_admins_may_style_it(api: Api, wells: dict) -> None:

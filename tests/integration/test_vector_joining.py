@@ -68,6 +68,15 @@ def test_upsert_takes_the_primary_key_that_the_table_was_made_with(rig, tmp_path
     assert table(rig) == [(1, "a", 5, "POINT(9 9)"), (2, "b", 2, "POINT(2 2)")]
 
 
+def test_appended_rows_of_a_key_that_is_there_are_refused_with_what_to_send(rig, tmp_path):
+    start(rig, tmp_path, primary_key="code")
+    with pytest.raises(DuplicateKey, match=r"\(code\)=\(a\) already exists.* Send write_mode=upsert"):
+        rig.load(geojson(tmp_path, (point(9, 9), {"code": "a", "n": 5})), write_mode="append")
+    with pytest.raises(DuplicateKey, match=r"\(code\)=\(a\) already exists.* Choose an upsert_key"):
+        rig.load(geojson(tmp_path, (point(9, 9), {"code": "a", "n": 5})), write_mode="upsert", upsert_key=["n"])
+    assert len(table(rig)) == 2
+
+
 def test_a_table_without_a_key_of_its_own_needs_one_for_upsert(rig, tmp_path):
     start(rig, tmp_path)
     blob = rig.put(geojson(tmp_path, (point(), {"code": "a", "n": 5})))

@@ -98,9 +98,25 @@ def test_a_rule_becomes_a_layer_for_each_part_that_draws_only_geometries_it_fits
         (
             {"op": "not", "args": [{"op": "between", "args": [{"property": "n"}, 1, 2]}]},
             [
-                "!",
-                ["all", ["has", "n"], [">=", ["to-number", ["get", "n"]], 1], ["<=", ["to-number", ["get", "n"]], 2]],
+                "all",
+                ["has", "n"],
+                ["!", ["all", [">=", ["to-number", ["get", "n"]], 1], ["<=", ["to-number", ["get", "n"]], 2]]],
             ],
+        ),
+        (
+            {
+                "op": "not",
+                "args": [
+                    {
+                        "op": "or",
+                        "args": [
+                            {"op": "=", "args": [{"property": "k"}, "x"]},
+                            {"op": "not", "args": [{"op": "isNull", "args": [{"property": "n"}]}]},
+                        ],
+                    }
+                ],
+            },
+            ["all", ["all", ["has", "k"], ["!", ["==", ["get", "k"], "x"]]], ["!", ["has", "n"]]],
         ),
     ],
 )

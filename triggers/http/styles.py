@@ -5,6 +5,7 @@ A style is stored once and answered as MapLibre's or in the stored encoding. Who
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -30,6 +31,7 @@ CollectionId = Annotated[str, Path(max_length=80, pattern=PLAIN, description="A 
 StyleId = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
 Caller = Annotated[Principal | None, Depends(Anyone())]
 
+_WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")  # RFC 9110, 12.4.2
 MAPBOX = "application/vnd.mapbox.style+json"
 STORED = "application/vnd.ogc.cartosym+json"
 
@@ -186,8 +188,8 @@ def _accepted(header: str) -> Encoding:
     ranges = []
     for position, part in enumerate(header.lower().split(",")):
         kind, *parameters = (piece.strip() for piece in part.split(";"))
-        weights = [p[2:] for p in parameters if p.startswith("q=")]
-        weight = float(weights[0]) if weights and weights[0].replace(".", "", 1).isdigit() else 1.0
+        weights = [float(found[1]) for p in parameters if (found := _WEIGHT.fullmatch(p))]
+        weight = weights[0] if weights else 1.0
         if kind in offers and weight > 0:
             ranges.append((-weight, position, offers[kind]))
     if not ranges:
