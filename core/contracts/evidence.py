@@ -15,12 +15,13 @@ from core.models.cogs import CogMetadata
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One revision of an item: its document, and the rows behind it."""
+    """One revision of an item: its document, and the rows behind it. `staging` is the table that waits, of a draft."""
 
     item: Mapping[str, JsonValue] | None = None
     cog: CogMetadata | None = None
     table: GeoTableCatalog | None = None
     tracking: VectorEtlTracking | None = None
+    staging: str | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _snapshot(effects: Iterable[Effect]) -> Snapshot:
             case UpsertCogMetadata():
                 found = replace(found, cog=effect.record)
             case SwapFeatureTable() | MergeFeatureTable():
-                found = replace(found, table=effect.catalog, tracking=effect.tracking)
+                found = replace(found, table=effect.catalog, tracking=effect.tracking, staging=effect.staging)
             case CatalogFeatureTable():
                 found = replace(found, table=effect.catalog)
             case _:

@@ -11,7 +11,7 @@ from core.contracts.evidence import ItemUnderReview
 from core.contracts.storage import BlobName, ObjectStorage
 from services.approvals.checks import Check, cog_check, source_check, stac_check
 from services.approvals.differences import differences
-from services.platform.access import Links, item_links
+from services.platform.access import Links, draft_links, item_links
 
 Json = dict[str, JsonValue]
 
@@ -43,10 +43,17 @@ def evidence(storage: ObjectStorage, found: ItemUnderReview, base_url: str) -> E
             *((new.tracking.findings if new.tracking else None) or []),
         ],
         checks=checks,
-        links=item_links(new.item, base_url) if new.item is not None and not found.draft else {},
+        links=_links(found, base_url),
         assets=_assets(storage, new.item, base_url),
         differences=differences(new, found.published) if found.published is not None else None,
     )
+
+
+def _links(found: ItemUnderReview, base_url: str) -> Links:
+    new = found.new
+    if found.draft and found.artifact is not None and (new.cog is not None or new.staging is not None):
+        return draft_links(found.collection_id, found.artifact.artifact_id, new.staging, base_url)
+    return item_links(new.item, base_url) if new.item is not None and not found.draft else {}
 
 
 def _metadata(found: ItemUnderReview) -> Json:

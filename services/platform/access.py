@@ -40,6 +40,13 @@ def item_links(item: Mapping[str, JsonValue], base_url: str) -> Links:
     return links
 
 
+def draft_links(collection: str, artifact_id: str, staging: str | None, base_url: str) -> Links:
+    """Links of the services that show a draft beside what is published, to those who may see drafts."""
+    if staging is not None:
+        return _vector(base_url, "geo", staging)
+    return {"titiler": _raster(base_url, collection, artifact_id)}
+
+
 def _stac(base: str, collection: str, item: str) -> dict[str, str]:
     url = f"{base}/api/stac/collections/{collection}"
     return {

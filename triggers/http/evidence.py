@@ -42,8 +42,11 @@ class Lineage(BaseModel):
 
 
 class ItemEvidence(BaseModel):
-    """What is known of one item. `differences` is null where nothing is published that it would replace; `links` are
-    empty for a draft, which no service shows: its files are in `assets`."""
+    """What is known of one item. `differences` is null where nothing is published that it would replace.
+
+    `links` of a draft beside published data show the draft: its COG under the artifact's id, its table under the name
+    by which it waits; of rows that would join a table, these rows.
+    """
 
     stac_collection_id: str
     stac_item_id: str

@@ -1,10 +1,15 @@
 -- name: item
--- One hydrated item of a collection, if the caller may see it.
+-- One hydrated item of a collection, if the caller may see it; a draft beside what is published has its artifact's id.
 SELECT pgstac.get_item($1::text, $2::text)
 WHERE EXISTS (
     SELECT FROM pgstac.items
     WHERE id = $1::text AND collection = $2::text AND app.may_see(content -> 'properties', $3::boolean, $4::text, $5::boolean)
 )
+UNION ALL
+SELECT d.content FROM app.draft_items AS d
+WHERE d.artifact_id = $1::text AND d.collection = $2::text
+  AND app.may_see(d.content -> 'properties', $3::boolean, $4::text, $5::boolean)
+LIMIT 1
 
 -- name: item_visible
 -- Whether the item exists and the caller may see it.
@@ -35,8 +40,8 @@ ORDER BY c.id
 SELECT dataset_id FROM app.dataset_readers WHERE client_id = $1::text ORDER BY dataset_id
 
 -- name: feature_table
--- One catalogued table that the caller may see, with the marks by which a cached description is recognised as stale. Whose it
--- is and whom it is for says its STAC item.
+-- One catalogued table that the caller may see, or one that waits beside a published one, with the marks by which a cached
+-- description is recognised as stale. Whose it is and whom it is for says its STAC item.
 SELECT t.table_name, t.title, t.description, t.tile_view, t.updated_at, c.oid::bigint AS oid, c.xmin::text AS change
 FROM geo.table_catalog AS t
 JOIN pg_catalog.pg_class AS c
@@ -46,6 +51,14 @@ WHERE t.schema_name = 'geo' AND t.table_name = $1::text
   AND app.may_see(
       coalesce(i.content -> 'properties', '{}') || jsonb_build_object('app:published', t.published),
       $2::boolean, $3::text, $4::boolean)
+UNION ALL
+SELECT d.staging, d.title, d.description, NULL, d.created_at, c.oid::bigint, c.xmin::text
+FROM app.draft_tables AS d
+JOIN app.draft_items AS i ON i.artifact_id = d.artifact_id
+JOIN pg_catalog.pg_class AS c ON c.relname = d.staging AND c.relnamespace = 'geo'::regnamespace
+WHERE $1::text LIKE '%\_\_stg\_h%'  -- the mark of what waits; every other name is done with above
+  AND d.staging = $1::text AND app.may_see(i.content -> 'properties', $2::boolean, $3::text, $4::boolean)
+LIMIT 1
 
 -- name: feature_tables
 -- All catalogued tables that the caller may see, as feature_table has them.

@@ -1,3 +1,15 @@
+-- What drafts beside published data would put into the catalogue: an item each, and the tables that wait.
+CREATE OR REPLACE VIEW app.draft_items AS
+    SELECT a.artifact_id, a.stac_collection_id AS collection, coalesce(e.payload -> 'item', e.payload #> '{items,0}') AS content
+    FROM app.artifacts a JOIN app.held_effects e ON e.artifact_id = a.artifact_id
+    WHERE a.status = 'draft' AND e.kind IN ('UpsertStacItem', 'ExtendCollection');
+
+CREATE OR REPLACE VIEW app.draft_tables AS
+    SELECT a.artifact_id, e.payload ->> 'staging' AS staging, e.payload #>> '{catalog,title}' AS title,
+        e.payload #>> '{catalog,description}' AS description, a.created_at
+    FROM app.artifacts a JOIN app.held_effects e ON e.artifact_id = a.artifact_id
+    WHERE a.status = 'draft' AND e.kind IN ('SwapFeatureTable', 'MergeFeatureTable') AND e.payload ->> 'schema' = 'geo';
+
 -- Whose review is it? The dataset version where the job names one, else the first item.
 CREATE OR REPLACE FUNCTION app.approval_subject(p_parameters jsonb, p_items jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(
