@@ -96,8 +96,8 @@ analyze {table};
 -- name: upsert_catalog
 -- Describe the published table; what was published stays published, and its birthday stays.
 insert into geo.table_catalog as c
-select (jsonb_populate_record(null::geo.table_catalog, %(record)s::jsonb || jsonb_build_object(
-    'published', false, 'created_at', clock_timestamp(), 'updated_at', clock_timestamp()))).*
+select r.* from jsonb_populate_record(null::geo.table_catalog, %(record)s::jsonb || jsonb_build_object(
+    'published', false, 'created_at', clock_timestamp(), 'updated_at', clock_timestamp())) as r
 on conflict (table_name) do update set ({columns}) = row ({values});
 
 -- name: supersede_tracking
@@ -109,8 +109,8 @@ where table_name = %(table_name)s and etl_job_id <> %(job_id)s and status = 'com
 -- name: upsert_tracking
 -- The run that made rows now published; a repeated run of the same job replaces its record.
 insert into app.vector_etl_tracking as t
-select (jsonb_populate_record(null::app.vector_etl_tracking, %(record)s::jsonb || jsonb_build_object(
-    'created_at', clock_timestamp()))).*
+select r.* from jsonb_populate_record(null::app.vector_etl_tracking, %(record)s::jsonb || jsonb_build_object(
+    'created_at', clock_timestamp())) as r
 on conflict (table_name, etl_job_id) do update set ({columns}) = row ({values});
 
 -- name: forget_load
@@ -120,6 +120,6 @@ delete from app.vector_loads where staging = %(staging)s;
 -- name: save_style
 -- A table's first style; one that is there stays as a person may have made it.
 insert into geo.feature_collection_styles
-select (jsonb_populate_record(null::geo.feature_collection_styles, %(record)s::jsonb || jsonb_build_object(
-    'created_at', clock_timestamp(), 'updated_at', clock_timestamp()))).*
+select r.* from jsonb_populate_record(null::geo.feature_collection_styles, %(record)s::jsonb || jsonb_build_object(
+    'created_at', clock_timestamp(), 'updated_at', clock_timestamp())) as r
 on conflict do nothing;
