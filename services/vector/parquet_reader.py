@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,10 @@ from core.contracts.vector import Partition, SourcePlan
 from core.errors import UnreadableSource, UnsupportedFormat
 from services.vector import coordinates, wkb
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey, batch_rows, whole
+from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges
 from services.vector.reference_systems import StatedCrs
 
+_BUFFER = 1 << 20
 _GEOMETRY_NAMES = ("geometry", "geom", "wkb_geometry", "wkb", "the_geom")
 
 
@@ -54,8 +56,9 @@ class ParquetReader:
         with _reading(shown), pq.ParquetFile(path) as file:
             self._schema: pa.Schema = file.schema_arrow.remove_metadata()
             self._rows = int(file.metadata.num_rows)
-            groups = range(file.metadata.num_row_groups)
-            self._bytes = sum(file.metadata.row_group(i).total_byte_size for i in groups)
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            self._group_rows = [int(group.num_rows) for group in groups]
+            self._bytes = sum(int(group.total_byte_size) for group in groups)
 
     @property
     def attributes(self) -> pa.Schema:
@@ -90,13 +93,19 @@ class ParquetReader:
             yield self._geometry(batch)
 
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
-        """The whole layer in one."""
-        return whole(self.feature_count)
+        """Runs of row groups."""
+        starts = [0, *accumulate(self._group_rows)]
+        return tuple(
+            Partition(
+                first_id=starts[p.start] + 1, features=starts[p.stop] - starts[p.start], start=p.start, stop=p.stop
+            )
+            for p in ranges(len(self._group_rows), wanted)
+        )
 
     def batches(self, _: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""
         names = self.attributes.names
-        for batch in self._read(None):
+        for batch in self._read(None, part):
             columns = [batch.column(n) for n in names]
             yield pa.RecordBatch.from_arrays([*columns, self._geometry(batch)], names=[*names, GEOMETRY])
 
@@ -110,10 +119,13 @@ class ParquetReader:
             return coordinates.geometry(batch, self._layout.where)
         return wkb.bytes_of(batch.column(self._layout.geometry_column))
 
-    def _read(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    def _read(self, columns: Sequence[str] | None, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         rows = batch_rows(self._bytes, self._rows)
-        with _reading(self._shown), pq.ParquetFile(self._path) as file:
-            yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+        start, stop = (0, len(self._group_rows)) if part is None else (part.start, part.stop)
+        # One group at a time, and of a large one a little at a time: a reader of several keeps what it has decoded.
+        with _reading(self._shown), pq.ParquetFile(self._path, buffer_size=_BUFFER) as file:
+            for group in range(start, stop):
+                yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns, use_threads=False)
 
 
 def layout_of(path: Path, wanted: coordinates.CoordinateColumns, shown: str) -> ParquetLayout:

@@ -45,12 +45,11 @@ def surveyed(geometry: pa.Array, found: Survey, *, measure: bool) -> None:
         if flags.any():
             kinds.update(k for c in np.unique(codes[flags]) if (k := families.kind_of(int(c))) is not None)
     if measure:
-        found.bounds = _widened(found.bounds, geometry.to_numpy(zero_copy_only=False))
+        found.bounds = _widened(found.bounds, geometry)
 
 
-def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:
-    with np.errstate(invalid="ignore"):
-        found = shapely.bounds(shapely.from_wkb(raw, on_invalid="ignore"))
+def _widened(bounds: Bounds | None, geometry: pa.Array) -> Bounds | None:
+    found = _boxes(geometry)
     # A coordinate that is no number is one feature's fault: it says nothing about where the others lie.
     found = found[np.isfinite(found).all(axis=1)]
     if not len(found):
@@ -59,6 +58,16 @@ def _widened(bounds: Bounds | None, raw: np.ndarray) -> Bounds | None:
     if bounds is None:
         return (minx, miny, maxx, maxy)
     return (min(bounds[0], minx), min(bounds[1], miny), max(bounds[2], maxx), max(bounds[3], maxy))
+
+
+def _boxes(geometry: pa.Array) -> np.ndarray:
+    points = wkb.points(geometry.drop_null())
+    if points is not None:
+        return np.column_stack(points * 2)
+    with np.errstate(invalid="ignore"):
+        raw = geometry.to_numpy(zero_copy_only=False)
+        boxes: np.ndarray = shapely.bounds(shapely.from_wkb(raw, on_invalid="ignore"))
+    return boxes
 
 
 class FeatureReader(Protocol):
@@ -81,7 +90,7 @@ class FeatureReader(Protocol):
 
     @property
     def survey(self) -> Survey | None:
-        """What a pass over the geometries finds, bounds aside, where one was made already."""
+        """What a pass over the geometries found where one was made already; it may not have measured bounds."""
         ...
 
     @property
@@ -133,8 +142,8 @@ def whole(features: int) -> tuple[Partition, ...]:
 
 
 def batch_rows(size_bytes: int, features: int) -> int:
-    """How many features make about 8 MB."""
-    return max(16, min(65_536, (8 << 20) * max(features, 1) // max(size_bytes, 1)))
+    """How many features make about 2 MB: what waits between reading, cleaning and writing is a few times that."""
+    return max(16, min(65_536, (2 << 20) * max(features, 1) // max(size_bytes, 1)))
 
 
 def ranges(features: int, wanted: int) -> tuple[Partition, ...]:
