@@ -275,10 +275,11 @@ EXTENSIONS: Mapping[str, VectorFormat] = {
 
 
 class Delimited(Contract):
-    """How to read a text table."""
+    """How to read a text table. Its parser is given `block` bytes at a time, no fewer than the longest row has."""
 
     delimiter: str
     encoding: str
+    block: int = 4 << 20
 
 
 class SourcePlan(Contract):

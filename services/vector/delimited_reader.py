@@ -25,9 +25,9 @@ from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_types
 from services.vector.delimited_spans import Span, cuts
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, TableReader
+from services.vector.readers import GEOMETRY, Survey, TableReader, surveyed
 
-_BLOCK = 4 << 20
+_BLOCK, _MAX_BLOCK = 1 << 20, 256 << 20
 _DELIMITERS = ",;\t|"
 #: Arrow reads UTF-8 itself, with or without a byte order mark; other encodings go through Python.
 _ARROW_NAMES = {"utf-8-sig": "utf8"}
@@ -40,6 +40,7 @@ class DelimitedScan:
 
     types: pa.Schema
     rows: int
+    survey: Survey
     starts: tuple[tuple[int, int], ...]
 
 
@@ -55,7 +56,7 @@ class DelimitedReader(TableReader):
         types: Mapping[str, SqlType] | None = None,
     ) -> None:
         super().__init__(where)
-        self._path, self._dialect, self._shown = path, dialect, shown
+        self._path, self._stated, self._shown = path, dialect, shown
         self._names = header(path, dialect, shown)
         self._known = types or None
 
@@ -66,6 +67,14 @@ class DelimitedReader(TableReader):
             return pa.schema([(name, delimited_types.ARROW[kind]) for name, kind in self._known.items()])
         return pa.schema([f for f in self._scan.types if f.name != self._where.wkt])
 
+    @cached_property
+    def dialect(self) -> Delimited:
+        """What another reader needs to know: also how long the rows are."""
+        if self._known is not None or self._cuts is None:
+            return self._stated
+        longest = max(stop - start for start, stop in pairwise(self._cuts))
+        return self._stated.model_copy(update={"block": min(max(longest, _BLOCK), _MAX_BLOCK)})
+
     @property
     def types(self) -> dict[str, SqlType]:
         """What another reader needs to read the same without the pass."""
@@ -75,6 +84,11 @@ class DelimitedReader(TableReader):
     def feature_count(self) -> int:
         """Rows that have as many cells as the header."""
         return self._scan.rows
+
+    @property
+    def survey(self) -> Survey:
+        """Made with the pass that finds the types."""
+        return self._scan.survey
 
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
         """Runs of spans."""
@@ -88,8 +102,7 @@ class DelimitedReader(TableReader):
 
     def geometries(self, _: Findings) -> Iterator[pa.Array]:
         """The geometries alone."""
-        located = {n for n in (self._where.lat, self._where.lon, self._where.wkt) if n is not None}
-        for batch in self._rows(dict.fromkeys(located, pa.string()), None):
+        for batch in self._rows(dict.fromkeys(self._located, pa.string()), None):
             yield coordinates.geometry(batch, self._where)
 
     def batches(self, findings: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
@@ -101,39 +114,60 @@ class DelimitedReader(TableReader):
             columns.append(coordinates.geometry(batch, self._where))
             yield pa.RecordBatch.from_arrays(columns, names=[*types, GEOMETRY])
 
+    @property
+    def _located(self) -> list[str]:
+        return [n for n in (self._where.lat, self._where.lon, self._where.wkt) if n is not None]
+
     @cached_property
     def _scan(self) -> DelimitedScan:
         types: list[pa.DataType | None] = [None] * len(self._names)
-        rows, starts = 0, []
+        rows, starts, survey = 0, [], Survey()
         texts = dict.fromkeys(self._names, pa.string())
         for span in self._spans():
             starts.append((span[0], rows))
             for batch in self._rows(texts, None, span):
                 rows += batch.num_rows
                 types = [delimited_types.narrowed(t, batch.column(i)) for i, t in enumerate(types)]
+                surveyed(self._geometry(batch), survey, measure=True)
         schema = pa.schema([(n, t or pa.string()) for n, t in zip(self._names, types, strict=True)])
-        return DelimitedScan(schema, rows, tuple(starts))
+        return DelimitedScan(schema, rows, survey, tuple(starts))
+
+    def _geometry(self, texts: pa.RecordBatch) -> pa.Array:
+        # Whole columns of numbers are read at once; what holds anything else is looked at cell by cell.
+        columns = [delimited_types.numbers(texts.column(name)) for name in self._located]
+        return coordinates.geometry(pa.RecordBatch.from_arrays(columns, names=self._located), self._where)
+
+    @cached_property
+    def _cuts(self) -> list[int] | None:
+        """Ends of rows, about a block apart, between the ends of the file; no row is longer than the longest gap."""
+        if self._stated.encoding == "utf-16":
+            return None  # a line end is two bytes there, and neither is one alone
+        size = self._path.stat().st_size
+        return [0, *(cut for cut in cuts(self._path, _BLOCK) if cut < size), size]
 
     def _spans(self) -> list[tuple[int, int]]:
-        size = self._path.stat().st_size
-        # In UTF-16 a line end is two bytes, and neither is one alone.
-        inner = [] if self._dialect.encoding == "utf-16" else list(cuts(self._path, _SPAN))
-        return list(pairwise([0, *(c for c in inner if c < size), size]))
+        if self._cuts is None:
+            return [(0, self._path.stat().st_size)]
+        edges = [0]
+        for cut in self._cuts[1:-1]:
+            if cut - edges[-1] >= _SPAN:
+                edges.append(cut)
+        return list(pairwise([*edges, self._cuts[-1]]))
 
     def _rows(
         self, types: Mapping[str, pa.DataType], findings: Findings | None, span: tuple[int, int] | None = None
     ) -> Iterator[pa.RecordBatch]:
         start, stop = span or (0, self._path.stat().st_size)
-        encoding = self._dialect.encoding
+        encoding = self.dialect.encoding
         reading = pa_csv.ReadOptions(
-            block_size=_BLOCK,
+            block_size=self.dialect.block,
             encoding=_ARROW_NAMES.get(encoding, encoding),
             column_names=self._names,
             skip_rows_after_names=1 if start == 0 else 0,
             use_threads=False,
         )
         parsing = pa_csv.ParseOptions(
-            delimiter=self._dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skipping(findings)
+            delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skipping(findings)
         )
         converting = pa_csv.ConvertOptions(
             column_types=types,

@@ -6,10 +6,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 _BLOCK = 4 << 20
-_QUOTE, _LINE_END = 0x22, 0x0A
 
 
 class Span(io.RawIOBase):
@@ -39,16 +36,16 @@ class Span(io.RawIOBase):
 
 def cuts(path: Path, every: int) -> Iterator[int]:
     """Offsets behind a row, some `every` bytes apart; a line break inside quotation marks ends no row."""
-    inside, at, wanted = False, 0, every
+    quotes, at, wanted = 0, 0, every
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            if at + len(block) > wanted:
-                raw = np.frombuffer(block, np.uint8)
-                quoted = (np.cumsum(raw == _QUOTE) + inside) % 2 == 1
-                ends = np.flatnonzero((raw == _LINE_END) & ~quoted) + at + 1
-                found = ends[ends > wanted]
-                if len(found):
-                    yield int(found[0])
-                    wanted = int(found[0]) + every
-            inside = (block.count(b'"') + inside) % 2 == 1
+            counted, end = 0, max(0, wanted - at) - 1
+            while (end := block.find(b"\n", end + 1)) >= 0:
+                quotes += block.count(b'"', counted, end)
+                counted = end
+                if quotes % 2 == 0:
+                    yield at + end + 1
+                    wanted = at + end + 1 + every
+                    end = wanted - at - 1
+            quotes += block.count(b'"', counted)
             at += len(block)

@@ -53,6 +53,11 @@ def narrowed(current: pa.DataType | None, column: pa.Array) -> pa.DataType | Non
     return next((t for t in choices if _fits(present, t)), pa.string())
 
 
+def numbers(column: pa.Array) -> pa.Array:
+    """The texts as numbers if all of them are; else as they are."""
+    return column.cast(pa.float64()) if _fits(column, pa.float64()) else column
+
+
 def _writes_back(column: pa.Array) -> bool:
     """False for cells with a leading zero or plus, and for numbers too long for a double."""
     if _zero_led(column):

@@ -206,7 +206,7 @@ class _File:
         names = delimited_reader.header(self._path, dialect, self._shown)
         where = coordinates.find(names, self._wanted.lat, self._wanted.lon, self._wanted.wkt, self._shown)
         reader = delimited_reader.DelimitedReader(self._path, dialect, where, self._shown)
-        plan = self._located(where, delimited=dialect, driver="CSV", types=tuple(reader.types.items()))
+        plan = self._located(where, delimited=reader.dialect, driver="CSV", types=tuple(reader.types.items()))
         return OpenedLayer(self._path.stem, plan, reader)
 
     def _parquet(self) -> OpenedLayer:

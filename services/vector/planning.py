@@ -73,8 +73,9 @@ def _area(crs: str, target: str, bounds: Bounds | None, features: int, findings:
 
 def survey(reader: FeatureReader, *, measure: bool) -> Survey:
     """Count geometry types over all features; with `measure`, their bounds too. Damaged geometries count nowhere."""
-    if reader.survey is not None and not measure:
-        return reader.survey
+    made = reader.survey
+    if made is not None and (made.bounds is not None or not measure):
+        return made
     found = Survey()
     for geometry in reader.geometries(Findings()):
         surveyed(geometry, found, measure=measure)

@@ -168,3 +168,16 @@ def test_rows_cut_into_parts_are_those_of_the_whole_also_with_line_breaks_in_cel
     found = [pa.Table.from_batches(list(again.batches(Findings(), part))) for part in parts]
     assert [len(t) for t in found] == [p.features for p in parts]
     assert pa.concat_tables(found).column("n").to_pylist() == [i for i in range(120_000) if i != 77]
+
+
+def test_a_row_longer_than_any_block_is_read_by_the_later_reader_too(tmp_path):
+    path = tmp_path / "t.csv"
+    line = ", ".join(f"{30 + i / 1e6:.9f} -2.000000001" for i in range(250_000))
+    path.write_text(f'n,wkt\n1,POINT (30 -2)\n2,"LINESTRING ({line})"\n3,POINT (31 -2)\n')
+    where = coordinates.CoordinateColumns(wkt="wkt")
+    reader = delimited_reader.DelimitedReader(path, delimited_reader.dialect_of(path, "t"), where, "t")
+    assert reader.survey.counts == {1: 2, 2: 1} and reader.survey.bounds == (30, -2.000000001, 31, -2)
+    again = delimited_reader.DelimitedReader(path, reader.dialect, where, "t", reader.types)
+    found = pa.Table.from_batches(list(again.batches(Findings(), reader.partitions(1)[0])))
+    vertices = shapely.get_num_coordinates(shapely.from_wkb(found.column(1).to_numpy()))
+    assert found.column("n").to_pylist() == [1, 2, 3] and vertices.tolist() == [1, 250_000, 1]
