@@ -56,13 +56,21 @@ def _facts(conn: Connection, table: FeatureTable, rows: sql.Composed, temporal: 
         conn.execute(_Q["utc"])
         query = sql.SQL(_Q["temporal_extent"]).format(rows=rows, column=sql.Identifier(temporal))
         first_last = conn.execute(query).fetchone()
-    count, minx, miny, maxx, maxy, types = row
+    count, minx, miny, maxx, maxy = row
     return TableFacts(
         row_count=count,
         bbox=(minx, miny, maxx, maxy),
-        geometry_types=tuple(t.removeprefix("ST_") for t in types),
+        geometry_types=_geometry_types(conn, table, rows),
         temporal=None if first_last is None or first_last[0] is None else (first_last[0], first_last[1]),
     )
+
+
+def _geometry_types(conn: Connection, table: FeatureTable, rows: sql.Composed) -> tuple[str, ...]:
+    declared = table.geometry_type.rstrip("ZM")
+    if declared != "Geometry":
+        return (declared,)  # a column of one type holds no other; looking at every row takes as long as the extent
+    found = conn.execute(sql.SQL(_Q["geometry_types"]).format(rows=rows)).fetchall()
+    return tuple(name.removeprefix("ST_") for (name,) in found)
 
 
 def require_key(conn: Connection, table: FeatureTable, key: Sequence[str]) -> None:

@@ -13,11 +13,14 @@ union all
 select {columns} from {staging}
 
 -- name: facts
--- Count, extent and geometry types in one scan.
+-- Count and extent in one scan.
 select count(*),
-       st_xmin(st_extent(geom)), st_ymin(st_extent(geom)), st_xmax(st_extent(geom)), st_ymax(st_extent(geom)),
-       array_agg(distinct st_geometrytype(geom))
+       st_xmin(st_extent(geom)), st_ymin(st_extent(geom)), st_xmax(st_extent(geom)), st_ymax(st_extent(geom))
 from ({rows}) r;
+
+-- name: geometry_types
+-- The types that a column of any geometry holds.
+select distinct st_geometrytype(geom) from ({rows}) r order by 1;
 
 -- name: temporal_extent
 -- First and last moment of a date or time column, as ISO 8601.
