@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +43,14 @@ class Load:
         self.rows_read = 0
 
     def first_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Batches as the first table takes them: `id`, columns, `geom`. Ids are positions in the layer, from 1."""
+        """Batches as the first table takes them: `id`, columns, `geom`. Ids are positions in the layer, from 1.
+
+        `source` is read in a thread of its own, so that cleaning does not wait for reading.
+        """
         sinks: dict[int, pa.ipc.RecordBatchFileWriter] = {}
+        read = in_background(source, lambda: None)
         try:
-            for batch in source:
+            for batch in read:
                 ids = np.arange(batch.num_rows, dtype=np.int64) + self._first_id + self.rows_read
                 self.rows_read += batch.num_rows
                 for position, made in self._cleaned(batch, ids):
@@ -57,6 +61,7 @@ class Load:
                             sinks[position] = pa.ipc.new_file(self._spooled(position), made.schema)
                         sinks[position].write_batch(made)
         finally:
+            read.close()
             for sink in sinks.values():
                 sink.close()
 
@@ -113,7 +118,7 @@ def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVec
     )
 
 
-def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]) -> Generator[pa.RecordBatch]:
     """Run `source` in a thread, a few batches ahead. Its error is raised here; when nobody reads on, it stops.
 
     `on_batch` is called in the reading thread before each batch and may raise.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,7 +37,8 @@ def upload(task: UploadVector, ctx: TaskContext, fetched: Callable[[], Path]) ->
     def told(rows: Sequence[int]) -> Mapping[str, JsonValue]:
         return _uploaded(task, staging, rows, load.rows_read, findings).model_dump(mode="json")
 
-    output = ctx.tables.load(_streams(task, ctx, load, findings, fetched()), part, told)
+    with closing(_cleaned(task, ctx, load, findings, fetched())) as first:
+        output = ctx.tables.load(_streams(task, ctx, load, first), part, told)
     return UploadedVector.model_validate(output)
 
 
@@ -46,9 +48,9 @@ def _load(task: UploadVector, ctx: TaskContext, findings: Findings) -> Load:
     return Load(layer.tables, targets, findings, ctx.workdir, layer.partitions[task.partition].first_id)
 
 
-def _streams(
+def _cleaned(
     task: UploadVector, ctx: TaskContext, load: Load, findings: Findings, path: Path
-) -> list[tuple[FeatureTable, Iterable[pa.RecordBatch]]]:
+) -> Generator[pa.RecordBatch]:
     layer = task.prepared.layers[task.layer]
     part = layer.partitions[task.partition]
     reader = opening.reopen(path, layer.source, str(task.parameters.source))
@@ -59,9 +61,14 @@ def _streams(
         percent = 100 * load.rows_read / max(part.features, 1)
         ctx.report_progress(min(percent, 99.0), f"{load.rows_read:,} of {part.features:,} features")
 
-    first, *others = task.prepared.staging(ctx.job_id, task.layer)
-    read = in_background(load.first_batches(reader.batches(findings, part)), progress)
-    return [(first, read), *((table, load.other_batches(number)) for number, table in enumerate(others, 1))]
+    return in_background(load.first_batches(reader.batches(findings, part)), progress)
+
+
+def _streams(
+    task: UploadVector, ctx: TaskContext, load: Load, first: Iterable[pa.RecordBatch]
+) -> list[tuple[FeatureTable, Iterable[pa.RecordBatch]]]:
+    table, *others = task.prepared.staging(ctx.job_id, task.layer)
+    return [(table, first), *((other, load.other_batches(number)) for number, other in enumerate(others, 1))]
 
 
 def _uploaded(
