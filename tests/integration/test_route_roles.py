@@ -87,6 +87,7 @@ TABLE = {
     "GET /api/approvals/{approval_id}": REVIEWER,
     "GET /api/approvals/{approval_id}/history": REVIEWER,
     "GET /api/approvals/{approval_id}/evidence": REVIEWER,
+    "POST /api/approvals/test": REVIEWER,
     "POST /api/approvals/{approval_id}/approve": REVIEWER,
     "POST /api/approvals/{approval_id}/reject": REVIEWER,
     "POST /api/approvals/{approval_id}/resubmit": REVIEWER,

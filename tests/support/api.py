@@ -131,12 +131,12 @@ class Api:
 @contextmanager
 def serve(db: str, home: Path, **changes: object) -> Iterator[Api]:
     """The API on a database, with other settings where given."""
-    settings = replace(
-        config.load(),
-        app=AppSettings(GEOMACHINE_HOME=home),
-        database=DatabaseSettings(DATABASE_URL=SecretStr(db)),
-        **changes,  # type: ignore[arg-type]
-    )
+    given = {
+        "app": AppSettings(GEOMACHINE_HOME=home),
+        "database": DatabaseSettings(DATABASE_URL=SecretStr(db)),
+        **changes,
+    }
+    settings = replace(config.load(), **given)  # type: ignore[arg-type]
     runtime = ProbedRuntime(settings)
     try:
         yield Api(runtime, db)

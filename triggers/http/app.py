@@ -38,6 +38,7 @@ from triggers.http import (
     services,
     styles,
     timeline,
+    trial_approvals,
     unpublish,
     webhooks,
 )
@@ -65,6 +66,7 @@ _MODULES = (
     deletion,
     dead_letters,
     approvals,
+    trial_approvals,
     evidence,
     platform_approvals,
     policies,

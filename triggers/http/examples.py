@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, object] = {
     "POST /api/approvals/{approval_id}/approve": {"notes": "Checked against the source."},
     "POST /api/approvals/{approval_id}/reject": {"reason": "The heights are in feet."},
     "POST /api/approvals/{approval_id}/revoke": {"reason": "Superseded by the survey of 2026."},
+    "POST /api/approvals/test": {"classification": "public"},
     "PUT /api/admin/approval-policies/{scope}": {
         "required_approvals": 2,
         "allow_self": False,

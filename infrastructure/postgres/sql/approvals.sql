@@ -94,3 +94,15 @@ ORDER BY 1
 -- name: votes
 -- Who has consented so far.
 SELECT reviewer FROM app.approval_votes WHERE approval_id = %(approval_id)s ORDER BY voted_at
+
+-- name: open_trial
+-- A review of a made-up item, which no run of a job made.
+INSERT INTO app.dataset_approvals (
+    approval_id, job_id, job_type, classification, subject, revision, stac_collection_id, stac_item_id, client_id, submitted_by, changed_by)
+VALUES (%(approval_id)s, %(job_id)s, 'approval_test', %(classification)s, %(collection_id)s || '/' || %(approval_id)s, 1, %(collection_id)s,
+    %(approval_id)s, %(client_id)s, %(by)s, %(by)s)
+RETURNING *
+
+-- name: add_trial_item
+-- Its item.
+INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id) VALUES (%(approval_id)s, %(collection_id)s, %(approval_id)s)
