@@ -131,7 +131,7 @@ class RemoveFeatureTable:
     """Drop a table with its tile view, its catalogue, tracking, style and reference rows, and its STAC item.
 
     What of it is there: nothing need be. Raises Conflict when the public sees it, unless `force`; then its review is
-    revoked, by `by` for `reason`.
+    revoked, by `by` for `reason`. `delete_collection` removes a collection left without items.
     """
 
     schema: str
@@ -139,6 +139,7 @@ class RemoveFeatureTable:
     by: str
     reason: str
     force: bool = False
+    delete_collection: bool = False
 
 
 @dataclass(frozen=True)

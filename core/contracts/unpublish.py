@@ -20,6 +20,7 @@ class UnpublishParameters(Contract):
 
     dry_run: bool = True
     force_approved: bool = False
+    delete_collection: bool = False  #: when no item is left in it
     reason: Reason | None = None
     requested_by: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
 

@@ -13,7 +13,6 @@ class UnpublishRasterParameters(UnpublishParameters):
 
     stac_item_id: Identifier
     collection_id: Identifier
-    delete_collection: bool = False  #: when no item is left in it
 
 
 class RasterInventory(Contract):

@@ -35,6 +35,13 @@ def apply_remove_raster(conn: Connection, effect: RemoveRaster) -> None:
     _shrink(conn, effect.collection_id, effect.mosaic_file, delete=effect.delete_collection)
 
 
+def delete_empty_collection(conn: Connection, collection_id: str) -> None:
+    """Remove a collection if it has no items; the caller holds its lock."""
+    key = {"collection_id": collection_id}
+    if conn.execute(_SQL["is_empty"], key).fetchone() == (True,):
+        conn.execute(_SQL["delete_collection"], key)
+
+
 def _shrink(conn: Connection, collection_id: str, file: MosaicFile | None, *, delete: bool) -> None:
     """Extent, summaries and MosaicJSON as the items that are left make them; without any the collection says so."""
     key = {"collection_id": collection_id}
@@ -44,7 +51,7 @@ def _shrink(conn: Connection, collection_id: str, file: MosaicFile | None, *, de
         return
     stored, (count, bbox, interval, values) = cast("Json", row[0]), left
     if count == 0 and delete:
-        conn.execute(_SQL["delete_collection"], key)
+        delete_empty_collection(conn, collection_id)
         return
     wanted = with_mosaic(stored, file) if MOSAIC_ASSET in assets(stored) else dict(stored)
     listed = file.cogs if file else frozenset()

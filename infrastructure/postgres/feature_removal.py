@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.contracts.effects import CatalogFeatureTable, RemoveFeatureTable
 from core.errors import Conflict, TargetChanged
+from infrastructure.pgstac import delete_empty_collection
 from infrastructure.postgres import feature_reads
 from infrastructure.postgres.feature_changes import drop_table, write_catalog, write_style
 from infrastructure.postgres.pool import Connection
@@ -29,6 +30,8 @@ def apply_remove(conn: Connection, effect: RemoveFeatureTable) -> None:
     if held.stac_item_id is not None:
         conn.execute(_Q["delete_item"], item)
         conn.execute(_Q["withdraw_item"], {**item, "by": effect.by, "reason": effect.reason})
+    if held.stac_collection_id is not None and effect.delete_collection:
+        delete_empty_collection(conn, held.stac_collection_id)
     if held.exists:
         drop_table(conn, effect.schema, effect.table)
     conn.execute(_Q["delete_catalog"], {"table_name": effect.table})

@@ -34,6 +34,7 @@ def drop_table(task: RemoveVector, ctx: TaskContext) -> RemovedVector:
             by=parameters.requested_by or ctx.job_type,
             reason=parameters.reason or "The table was unpublished.",
             force=parameters.force_approved,
+            delete_collection=parameters.delete_collection,
         )
     )
     return RemovedVector(table_name=parameters.table_name)

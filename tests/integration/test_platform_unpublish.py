@@ -87,6 +87,14 @@ def test_a_whole_collection_is_counted(api: Api, hills: dict[str, str]) -> None:
     assert (gone.status_code, gone.json()["code"]) == (404, "NOT_FOUND")
 
 
+def test_a_collection_goes_with_its_last_item_also_when_that_is_a_table(api: Api, hills: dict[str, str]) -> None:
+    [(wells,)] = api.query("SELECT stac_collection_id FROM geo.table_catalog")
+    assert unpublish(api, {"collection_id": wells, "dry_run": False, "delete_collection": True}).status_code == 202
+    api.drain()
+    assert api.query("SELECT id FROM pgstac.collections ORDER BY 1") == [("hills",)]
+    assert tables(api) == []
+
+
 def test_what_the_public_sees_takes_an_admin_who_says_so(api: Api, hills: dict[str, str]) -> None:
     approve(api, hills["dem"])
     body = {**RASTER, "dry_run": False}

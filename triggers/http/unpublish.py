@@ -161,6 +161,7 @@ def _planned(target: Target, request: UnpublishRequest, runtime: Runtime, caller
     parameters: dict[str, JsonValue] = {
         "dry_run": request.dry_run,
         "force_approved": request.force_approved,
+        "delete_collection": request.delete_collection,
         "reason": request.reason,
         "requested_by": caller.name,
     }
@@ -169,11 +170,7 @@ def _planned(target: Target, request: UnpublishRequest, runtime: Runtime, caller
         parameters |= {"table_name": target.table_name}
     else:
         job_type = "unpublish_raster"
-        parameters |= {
-            "stac_item_id": target.item_id,
-            "collection_id": target.collection_id,
-            "delete_collection": request.delete_collection,
-        }
+        parameters |= {"stac_item_id": target.item_id, "collection_id": target.collection_id}
     return runtime.machine.prepare(job_type, parameters, submitted_by=caller.client_id)
 
 

@@ -55,8 +55,13 @@ SELECT count(*), jsonb_build_array(
     ) listed)
 FROM pgstac.items WHERE collection = %(collection_id)s
 
+-- name: is_empty
+-- Whether a collection is there and has no items.
+SELECT EXISTS (SELECT FROM pgstac.collections WHERE id = %(collection_id)s)
+    AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = %(collection_id)s)
+
 -- name: delete_collection
--- Remove a collection that has no items.
+-- Remove a collection. It drops tables, so no other query may run in the same statement.
 SELECT pgstac.delete_collection(%(collection_id)s)
 
 -- name: cataloged
