@@ -259,6 +259,8 @@ class Runtime:
         """Give every connection back."""
         if self.bus is not None:
             self.bus.close()
+        if (factory := self.__dict__.get("factory")) is not None:  # if it was ever made
+            factory.close()
         self.pool.close()
 
 

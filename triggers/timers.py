@@ -24,7 +24,7 @@ class Timer:
 
 
 def _sweep(runtime: Runtime) -> int:
-    return runtime.machine.sweep() + (runtime.exports.poll() if runtime.exports else 0)
+    return runtime.machine.sweep()
 
 
 def _janitor(runtime: Runtime) -> int:
@@ -38,6 +38,10 @@ def _retention(runtime: Runtime) -> int:
 
 def _leftovers(runtime: Runtime) -> int:
     return runtime.tables.drop_abandoned() + runtime.revisions.expire()
+
+
+def _exports(runtime: Runtime) -> int:
+    return runtime.exports.poll() if runtime.exports else 0
 
 
 def _external_services(runtime: Runtime) -> int:
@@ -60,6 +64,7 @@ TIMERS: tuple[Timer, ...] = (
     Timer("janitor", "JANITOR_SCHEDULE", "30 * * * * *", _janitor),
     Timer("retention", "RETENTION_SCHEDULE", "0 15 * * * *", _retention),
     Timer("leftovers", "LEFTOVERS_SCHEDULE", "0 */10 * * * *", _leftovers),
+    Timer("exports", "EXPORTS_SCHEDULE", "45 * * * * *", _exports),
     Timer("external_services", "EXTERNAL_SERVICES_SCHEDULE", "15 * * * * *", _external_services),
 )
 

@@ -57,6 +57,15 @@ class Export:
     parameters: Mapping[str, JsonValue]
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """The run of an approval that is not known to have ended; `silent` when nothing was heard of it for a day."""
+
+    approval_id: str
+    run_id: str
+    silent: bool
+
+
 class DataFactory(Protocol):
     """The factory. Raises RemoteUnavailable when it does not answer, ConfigurationError when it refuses."""
 
@@ -84,10 +93,10 @@ class ExportStore(Protocol):
         """Remember the run of an approval that has none yet."""
         ...
 
-    def unfinished(self, limit: int) -> Sequence[tuple[str, str]]:
-        """Approvals, with their runs, that are not known to have ended."""
+    def unfinished(self, limit: int) -> Sequence[Unfinished]:
+        """Some runs that are not known to have ended; each comes up again and again."""
         ...
 
-    def ended(self, approval_id: str, run: PipelineRun) -> None:
+    def ended(self, approval_id: str, run_id: str, status: RunStatus, message: str | None) -> None:
         """Remember how a run ended, or how far it is."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg.rows import dict_row
 
-from core.contracts.exports import Export, PipelineRun
+from core.contracts.exports import Export, RunStatus, Unfinished
 from core.errors import NotFound
 from core.models.platform import AccessLevel
 from core.states import ApprovalStatus
@@ -42,19 +42,19 @@ class PostgresExports:
         with connection(self._pool) as conn:
             conn.execute(_SQL["started"], {"approval_id": approval_id, "run_id": run_id})
 
-    def unfinished(self, limit: int) -> list[tuple[str, str]]:
-        """Approvals, with their runs, that are not known to have ended."""
+    def unfinished(self, limit: int) -> list[Unfinished]:
+        """Some runs that are not known to have ended."""
         with connection(self._pool) as conn:
-            return [(a, r) for a, r in conn.execute(_SQL["unfinished"], {"limit": limit})]
+            return [Unfinished(*row) for row in conn.execute(_SQL["unfinished"], {"limit": limit})]
 
-    def ended(self, approval_id: str, run: PipelineRun) -> None:
+    def ended(self, approval_id: str, run_id: str, status: RunStatus, message: str | None) -> None:
         """Remember how a run ended, or how far it is."""
         values = {
             "approval_id": approval_id,
-            "run_id": run.run_id,
-            "status": run.status.value,
-            "ended": run.status.ended,
-            "message": run.message,
+            "run_id": run_id,
+            "status": status.value,
+            "ended": status.ended,
+            "message": message,
         }
         with connection(self._pool) as conn:
             conn.execute(_SQL["ended"], values)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
-from core.contracts.exports import DataFactory, Export, ExportStore
+from core.contracts.exports import DataFactory, Export, ExportStore, RunStatus, Unfinished
 from core.contracts.storage import ObjectStorage
 from core.errors import ContractViolation, Forbidden, NotFound
 from core.models.platform import AccessLevel
@@ -54,12 +54,19 @@ class Exports:
     def poll(self, limit: int = 50) -> int:
         """Look how runs are that had not ended; how many were looked at."""
         waiting = self._store.unfinished(limit)
-        for approval_id, run_id in waiting:
-            try:
-                self._store.ended(approval_id, self._factory.run(run_id))
-            except NotFound:
-                continue  # the factory lists a run a moment after it accepts it
+        for export in waiting:
+            status, message = self._state(export)
+            if status is not None:
+                self._store.ended(export.approval_id, export.run_id, status, message)
         return len(waiting)
+
+    def _state(self, export: Unfinished) -> tuple[RunStatus | None, str | None]:
+        """How a run is. The factory lists it a moment after it accepts it, and forgets it in the end."""
+        try:
+            run = self._factory.run(export.run_id)
+        except NotFound as e:
+            return (RunStatus.FAILED, e.message) if export.silent else (None, None)
+        return run.status, run.message
 
     def _started_before(self, pipeline: str, export: Export) -> str | None:
         found = self._factory.runs_since(pipeline, export.reviewed_at - _CLOCKS)

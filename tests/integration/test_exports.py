@@ -18,6 +18,7 @@ from tests.integration.test_revisions import put_points, submit
 from tests.support.api import Api, serve
 from tests.support.remote import Asked, Remote, Says, serving
 from tests.support.serving import make_catalogue
+from triggers.timers import TIMERS
 
 FACTORY = "/subscriptions/sub-1/resourceGroups/group-1/providers/Microsoft.DataFactory/factories/factory-1"
 
@@ -89,10 +90,9 @@ def api(db: str, tmp_path: Path, factory: Factory) -> Iterator[Api]:
 
 
 def sweep(api: Api) -> None:
-    api.runtime.machine.sweep()
-    exports = api.runtime.exports
-    assert exports is not None
-    exports.poll()
+    for timer in TIMERS:
+        if timer.name in ("sweep", "exports"):
+            timer.run(api.runtime)
 
 
 def record(api: Api, approval: str) -> dict:
@@ -186,6 +186,42 @@ def test_a_run_whose_start_was_not_heard_of_is_not_started_twice(api: Api, facto
         sweep(api)
     assert list(factory.runs) == ["run-1"]
     assert record(api, approval)["adf_run_id"] == "run-1"
+
+
+def test_runs_that_the_factory_forgot_do_not_keep_others_from_being_followed(api: Api, factory: Factory) -> None:
+    lost, other = (finished(api, name, access_level="public") for name in ("a", "b"))
+    for approval in (lost, other):
+        decide(api, approval, "approve")
+        sweep(api)
+    factory.runs["run-2"]["status"] = "Succeeded"
+    del factory.runs["run-1"]
+    exports = api.runtime.exports
+    assert exports is not None
+    for _ in range(50):  # one at a time, as if there were many more
+        exports.poll(1)
+    assert record(api, other)["adf_status"] == "Succeeded"
+    assert record(api, lost)["adf_finished_at"] is None, "it may not be listed yet"
+    api.query("UPDATE app.dataset_approvals SET updated_at = now() - interval '2 days' WHERE approval_id = %s", lost)
+    sweep(api)
+    found = record(api, lost)
+    assert (found["adf_status"], "run-1" in found["adf_error"]) == ("Failed", True)
+
+
+def test_a_factory_that_does_not_answer_keeps_no_lease_from_being_swept(api: Api, factory: Factory) -> None:
+    decide(api, finished(api, "a", access_level="public"), "approve")
+    sweep(api)
+    before = len(factory.remote.asked)
+    next(timer for timer in TIMERS if timer.name == "sweep").run(api.runtime)
+    assert len(factory.remote.asked) == before
+
+
+def test_the_factorys_connections_are_given_back_at_the_end(api: Api, factory: Factory) -> None:
+    assert api.get("/api/admin/adf/health")["state"] == "Succeeded"
+    adf = api.runtime.factory
+    assert adf is not None
+    api.runtime.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        adf.state()
 
 
 def test_a_failed_run_says_why(api: Api, factory: Factory) -> None:

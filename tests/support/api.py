@@ -56,8 +56,8 @@ class ProbedRuntime(Runtime):
 
         return KeyRing({name: caller(name) for name in CALLERS}, self.api_keys)
 
-    @property
-    def factory(self) -> AzureDataFactory | None:  # type: ignore[override]
+    @cached_property
+    def factory(self) -> AzureDataFactory | None:
         """The Data Factory of the settings, called with a token that nobody checks."""
         adf = self.settings.adf
         return AzureDataFactory(adf, lambda: "a token") if adf.configured else None

@@ -22,9 +22,9 @@ UPDATE app.dataset_approvals SET adf_run_id = %(run_id)s, adf_status = 'Queued',
 WHERE approval_id = %(approval_id)s AND adf_run_id IS NULL
 
 -- name: unfinished
--- Runs that are not known to have ended, oldest first.
-SELECT approval_id, adf_run_id FROM app.dataset_approvals
-WHERE adf_run_id IS NOT NULL AND adf_finished_at IS NULL ORDER BY number LIMIT %(limit)s
+-- Runs that are not known to have ended, and whether nothing was heard of them for a day. In no order, so that each has its turn.
+SELECT approval_id, adf_run_id, updated_at < clock_timestamp() - interval '1 day' FROM app.dataset_approvals
+WHERE adf_run_id IS NOT NULL AND adf_finished_at IS NULL ORDER BY random() LIMIT %(limit)s
 
 -- name: ended
 -- How a run is, or ended; with an event in the job's history once it has.
