@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Mapping
 
 from core.contracts.storage import BlobName
 
 # File systems allow 255 bytes in one part of a path; the rest is left for digest and suffix.
 _STEM_BYTES = 180
+_SLUG = 200
 
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
@@ -17,6 +20,18 @@ _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 def slug(text: str) -> str:
     """Lower case, everything but letters and digits as single hyphens."""
     return _NOT_A_WORD.sub("-", text.lower()).strip("-") or "item"
+
+
+def distinct_slugs(texts: Mapping[str, str]) -> dict[str, str]:
+    """The slug of each text; those that several share, or that are overlong, end with a hash of their key."""
+    slugs = {key: slug(text) for key, text in texts.items()}
+    shared = Counter(slugs.values())
+    return {
+        key: f"{name[:_SLUG]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        if shared[name] > 1 or len(name) > _SLUG
+        else name
+        for key, name in slugs.items()
+    }
 
 
 def immutable_name(container: str, folder: str, stem: str, digest: str, suffix: str) -> BlobName:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 
 from core.contracts.catalog_container import (
     RASTER_DESCRIBE_BLOB,
@@ -12,6 +11,7 @@ from core.contracts.catalog_container import (
     CatalogContainerParameters,
     CatalogContainerResult,
     CatalogedBlob,
+    ContainerListing,
 )
 from core.contracts.jobs import Job, Parallelism, StacReference, Stage, StageResults, TaskSpec
 from core.contracts.raster import ExtractStacInput, RasterDataset
@@ -45,7 +45,7 @@ def _plan_stac(params: CatalogContainerParameters, results: StageResults) -> Ite
     described = results.of(RASTER_DESCRIBE_BLOB, _DESCRIBE)
     if not described:
         return
-    names = _items(params, results.one(RASTER_LIST_FILES, _LIST).blobs)
+    names = _items(params, results.one(RASTER_LIST_FILES, _LIST))
     shared = params.dataset
     yield TaskSpec(
         "collection",
@@ -62,15 +62,15 @@ def _member(shared: RasterDataset, item_id: str, found: CatalogedBlob) -> Extrac
     return ExtractStacInput(dataset=dataset, inspection=found.inspection, cogs=found.made.cogs)
 
 
-def _items(params: CatalogContainerParameters, blobs: Iterable[str]) -> Mapping[str, str]:
-    """The id of each file's item, made from its path so that another run gives the same ones."""
+def _items(params: CatalogContainerParameters, listed: ContainerListing) -> Mapping[str, str]:
+    """The id of each file's item."""
     prefix = params.item_id or slug(params.collection_id)
-    return {blob: f"{prefix}-{slug(str(PurePosixPath(blob).with_suffix('')))}" for blob in blobs}
+    return {blob: f"{prefix}-{name}" for blob, name in listed.names.items()}
 
 
 def _finalize(params: CatalogContainerParameters, results: StageResults) -> CatalogContainerResult:
     listed = results.one(RASTER_LIST_FILES, _LIST)
-    names = _items(params, listed.blobs)
+    names = _items(params, listed)
     failures = results.failed(_DESCRIBE)
     made = next(iter(results.of(RASTER_CREATE_STAC_COLLECTION, _STAC).values()), None)
     items = made.items if made else ()

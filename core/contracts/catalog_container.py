@@ -22,9 +22,10 @@ class CatalogContainerParameters(RasterDataset, CollectionOptions):
 
 
 class ContainerListing(Contract):
-    """The files to catalogue, and how many were passed over or left for another time."""
+    """The files to catalogue, how their items' ids end, and how many were passed over or left for another time."""
 
     blobs: tuple[str, ...]
+    names: dict[str, str]
     known: int
     left: int
 

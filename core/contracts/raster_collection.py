@@ -22,7 +22,7 @@ from core.contracts.raster import (
 from core.contracts.storage import BlobName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
 from core.errors import InvalidRequest
-from core.naming import slug
+from core.naming import distinct_slugs, slug
 
 #: Files of one collection job; every one is a task of each stage.
 MAX_FILES = 1000
@@ -65,9 +65,7 @@ class RasterCollectionParameters(RasterDataset, RasterOptions, CollectionOptions
         """The parameters of each file, by its path. Items are named after their files, or after their whole paths."""
         names = {blob: slug(PurePosixPath(blob).stem) for blob in self.blob_list}
         if len(set(names.values())) < len(names):
-            names = {blob: slug(blob) for blob in self.blob_list}
-        if len(set(names.values())) < len(names):
-            names = {blob: f"{slug(blob)}-{number}" for number, blob in enumerate(self.blob_list, 1)}
+            names = distinct_slugs({blob: blob for blob in self.blob_list})
         shared = {name: getattr(self, name) for name in (*RasterDataset.model_fields, *RasterOptions.model_fields)}
         prefix = self.item_id or slug(self.collection_id)
         return {

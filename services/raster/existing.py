@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 
 import rasterio
 
@@ -17,6 +18,7 @@ from core.contracts.context import TaskContext
 from core.contracts.raster import CogFile, CreateCogOutput, OutputTier, RasterInspection, ValidateRasterInput
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import InvalidRaster, NotFound
+from core.naming import distinct_slugs
 from services.containers.inventory import wanted
 from services.raster import handlers
 from services.raster.gdal import gdal_session, reading
@@ -41,8 +43,14 @@ def list_files(params: CatalogContainerParameters, ctx: TaskContext) -> Containe
     for start in range(0, len(found), _PAGE):
         known |= set(ctx.catalog.cataloged(params.container_name, found[start : start + _PAGE]))
     fresh = [path for path in found if path not in known]
+    # Names of all files, known ones too: another run must not give a file the name that another one has.
+    names = distinct_slugs({path: str(PurePosixPath(path).with_suffix("")) for path in found})
+    chosen = fresh[: params.file_limit]
     return ContainerListing(
-        blobs=tuple(fresh[: params.file_limit]), known=len(known), left=max(0, len(fresh) - params.file_limit)
+        blobs=tuple(chosen),
+        names={path: names[path] for path in chosen},
+        known=len(known),
+        left=len(fresh) - len(chosen),
     )
 
 

@@ -118,6 +118,19 @@ def test_cogs_are_catalogued_where_they_lie_and_only_once(api: Api, tmp_path: Pa
     assert {f["path"]: f["cataloged"] for f in listed["files"]}["old/a.tif"] == "old/old-old-a"
 
 
+def test_files_of_one_slug_are_items_of_their_own_now_and_later(api: Api, tmp_path: Path) -> None:
+    given = {"container_name": "silver-cogs", "collection_id": "old", "access_level": "ouo"}
+    for places in (("x/a.tif",), ("x-a.tif", "x_a.tif"), ("x/a.TIF",)):
+        for place in places:
+            put_cog(api, tmp_path, place, 300 + len(place))
+        status = run(api, "stac_catalog_container", **given)
+        assert (status["status"], status["resultData"]["cataloged"]) == ("completed", len(places))
+    rows = api.query("SELECT id, content -> 'assets' -> 'data' ->> 'href' FROM pgstac.items ORDER BY 2")
+    stored = {api.runtime.storage.parse_href(href).path for _, href in rows}
+    assert stored == {"x/a.tif", "x-a.tif", "x_a.tif", "x/a.TIF"} and len(rows) == 4
+    assert "old-x-a" in {item for item, _ in rows}, "it keeps the name it had alone"
+
+
 def test_a_collection_that_must_exist_is_looked_for_first(api: Api, tmp_path: Path) -> None:
     put_cog(api, tmp_path, "old/a.tif")
     given = {"container_name": "silver-cogs", "collection_id": "nowhere", "access_level": "ouo"}
