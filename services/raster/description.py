@@ -8,7 +8,6 @@ from pathlib import Path
 
 import rasterio.shutil
 from affine import Affine
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from core.contracts.raster import BandStatistics, PixelWindow
@@ -47,7 +46,7 @@ class Description:
             mask.append(_whole(dataset, "mask,1"))
 
     def mask_nodata(self, dataset: DatasetReader) -> None:
-        """Have a mask in the place of nodata and alpha: pixels that have a value in any band and that alpha shows."""
+        """Have a mask in the place of nodata: pixels that have a value in any band."""
         bands = self._root.findall("VRTRasterBand")
         for band in bands:
             for stated in band.findall("NoDataValue"):
@@ -56,13 +55,8 @@ class Description:
             return
         mask = ElementTree.SubElement(ElementTree.SubElement(self._root, "MaskBand"), "VRTRasterBand")
         mask.set("dataType", "Byte")
-        for number, (band, color) in enumerate(zip(bands, dataset.colorinterp, strict=True), start=1):
-            if color is ColorInterp.alpha:
-                self._root.remove(band)
-                # Last of all, and only where it hides something.
-                mask.append(_whole(dataset, str(number), passing=255))
-            else:
-                mask.insert(0, _whole(dataset, f"mask,{number}", passing=0))
+        for number in dataset.indexes:
+            mask.append(_whole(dataset, f"mask,{number}", passing=0))
 
     def cut(self, window: PixelWindow, transform: Affine) -> None:
         """Only this rectangle, whose transform is given."""

@@ -116,16 +116,6 @@ def test_nodata_becomes_a_mask_on_a_turned_grid_without_leaving_it(rig, tmp_path
         assert ((written.dataset_mask() != 0) == there).all()
 
 
-def test_nodata_of_a_picture_with_alpha_joins_it_in_the_mask(rig, tmp_path):
-    pixels, there = with_holes(700)
-    alpha = np.full((700, 700), 255, np.uint8)
-    alpha[-50:] = 0
-    path = write_tiff(tmp_path / "rgba.tif", np.stack([*pixels, alpha]), photometric="RGB", alpha="yes", nodata=0)
-    with rig.open(rig.run(path, output_tier="visualization")) as written:
-        assert written.compression.name == "jpeg" and written.nodata is None and written.count == 3
-        assert ((written.dataset_mask() != 0) == (there & (alpha != 0))).all()
-
-
 def test_visualization_is_jpeg_whose_nodata_became_a_mask(rig, tmp_path):
     pixels = photo()
     pixels[:, :300] = 0
