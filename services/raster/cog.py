@@ -69,7 +69,6 @@ def make_cog(
     cog = _describe(output, prepared, profile, request, facts, started)
     storage.upload(output, cog.blob, content_type=MEDIA_TYPE, access=access_tier(profile.tier))
     output.unlink()
-    watch(100.0, "Stored")
     return cog
 
 

@@ -129,6 +129,19 @@ def test_visualization_is_jpeg_whose_nodata_became_a_mask(rig, tmp_path):
     assert error < 4 and not done.made.cogs[0].lossless
 
 
+def test_a_stop_leaves_no_cog_that_nobody_knows_of(rig, tmp_path):
+    blob = rig.upload(write_tiff(tmp_path / "rgb.tif", photo(700), photometric="RGB"))
+    params = rig.parameters(blob)
+    request = params.to_convert(rig.stages(blob, stop_before=1)[0])
+    for stop_after in range(1000):
+        try:
+            handlers.create_cog(request, rig.context(stop_after))
+            break
+        except Interrupted:
+            assert rig.stored() == [], stop_after
+    assert stop_after > 3 and len(rig.stored()) == 1
+
+
 def test_visualization_of_what_jpeg_cannot_hold_is_lossless_and_says_so(rig, tmp_path):
     done = rig.run(CASES["dem.tif"](tmp_path / "dem.tif"), output_tier="visualization")
     assert done.made.cogs[0].compression == "DEFLATE" and done.made.cogs[0].lossless
