@@ -10,7 +10,6 @@ from core.contracts.unpublish_raster import (
     UNPUBLISH_INVENTORY,
     UNPUBLISH_STAC,
     BlobInput,
-    RemoveRasterInput,
     UnpublishRasterParameters,
     UnpublishRasterResult,
 )
@@ -23,10 +22,9 @@ def _plan_inventory(params: UnpublishRasterParameters, _: StageResults) -> Itera
     yield TaskSpec("raster", params)
 
 
-def _plan_stac(params: UnpublishRasterParameters, results: StageResults) -> Iterable[TaskSpec]:
+def _plan_stac(params: UnpublishRasterParameters, _: StageResults) -> Iterable[TaskSpec]:
     if not params.dry_run:
-        inventory = results.one(UNPUBLISH_INVENTORY, _INVENTORY)
-        yield TaskSpec("raster", RemoveRasterInput(parameters=params, inventory=inventory))
+        yield TaskSpec("raster", params)
 
 
 def _plan_blobs(_: UnpublishRasterParameters, results: StageResults) -> Iterable[TaskSpec]:

@@ -27,13 +27,6 @@ class RasterInventory(Contract):
     other_items: int = 0  #: that stay in the collection
 
 
-class RemoveRasterInput(Contract):
-    """What taking it out of the catalogue needs."""
-
-    parameters: UnpublishRasterParameters
-    inventory: RasterInventory
-
-
 class RasterRemoved(Contract):
     """What was taken out, in one transaction."""
 
@@ -77,6 +70,6 @@ UNPUBLISH_INVENTORY = TaskType(
     weight=Weight.HEAVY,
 )
 UNPUBLISH_STAC = TaskType(
-    "unpublish_delete_stac", RemoveRasterInput, RasterRemoved, queue=Queue.RASTER, weight=Weight.HEAVY
+    "unpublish_delete_stac", UnpublishRasterParameters, RasterRemoved, queue=Queue.RASTER, weight=Weight.HEAVY
 )
 UNPUBLISH_BLOB = TaskType("unpublish_delete_blob", BlobInput, BlobDeleted, queue=Queue.RASTER, weight=Weight.HEAVY)

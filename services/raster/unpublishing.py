@@ -14,7 +14,6 @@ from core.contracts.unpublish_raster import (
     BlobInput,
     RasterInventory,
     RasterRemoved,
-    RemoveRasterInput,
     UnpublishRasterParameters,
 )
 from core.errors import Conflict, NotFound
@@ -41,9 +40,8 @@ def inventory(params: UnpublishRasterParameters, ctx: TaskContext) -> RasterInve
     )
 
 
-def remove(task: RemoveRasterInput, ctx: TaskContext) -> RasterRemoved:
+def remove(params: UnpublishRasterParameters, ctx: TaskContext) -> RasterRemoved:
     """Item, row, references, renders and reviews go in the transaction that completes this task."""
-    params = task.parameters
     ctx.commit_with(
         RemoveRaster(
             collection_id=params.collection_id,

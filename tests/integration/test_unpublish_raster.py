@@ -126,6 +126,18 @@ def test_what_is_not_there_is_told(api: Api, published: dict) -> None:
     assert "d/nothing" in status["errorDetails"]["message"]
 
 
+def test_an_item_of_a_table_is_no_raster_and_stays(api: Api, published: dict) -> None:
+    asset = '{"data": {"href": "http://x/api/features/collections/t", "type": "application/geo+json"}}'
+    api.query(
+        "UPDATE pgstac.items SET content = jsonb_set(content, '{assets}', %s::jsonb) WHERE id = 'd-r-v-b' RETURNING id",
+        asset,
+    )
+    api.query("DELETE FROM app.cog_metadata WHERE stac_item_id = 'd-r-v-b'")
+    status = unpublish(api, dry_run=False)
+    assert (status["status"], status["errorDetails"]["code"]) == ("failed", "NOT_FOUND")
+    assert api.query("SELECT count(*) FROM pgstac.items") == [(2,)]
+
+
 def test_a_file_that_is_catalogued_again_meanwhile_is_kept(api: Api, published: dict) -> None:
     api.submit("unpublish_raster", by="ada", stac_item_id="d-r-v-b", collection_id="d", dry_run=False)
     for _ in ("inventory", "delete_stac"):

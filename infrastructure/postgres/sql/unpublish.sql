@@ -1,7 +1,8 @@
 -- name: raster
 -- What there is of a raster; no row when there is nothing.
 WITH item AS (
-    SELECT content FROM pgstac.items WHERE collection = %(collection_id)s AND id = %(item_id)s
+    SELECT content FROM pgstac.items
+    WHERE collection = %(collection_id)s AND id = %(item_id)s AND app.cog_href(content) IS NOT NULL
 ), cog AS (
     SELECT * FROM app.cog_metadata WHERE stac_collection_id = %(collection_id)s AND stac_item_id = %(item_id)s
 )
