@@ -283,8 +283,12 @@ class Delimited(Contract):
 
 
 class SourcePlan(Contract):
-    """How every stage opens the file, decided once. `member` is the data file's path inside an archive."""
+    """How every stage opens the file, decided once. `member` is the data file's path inside an archive.
 
+    `shown` is what messages call it: with the layer, where the job loads several.
+    """
+
+    shown: str
     format: VectorFormat
     member: str | None = None
     layer: str | None = None
@@ -310,7 +314,7 @@ class ColumnPlan(Contract):
 
 
 class TablePlan(Contract):
-    """The table to build."""
+    """The table to build. `takes` are the WKB base types that go into it, where the layer has other tables too."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -319,6 +323,7 @@ class TablePlan(Contract):
     geometry_type: str
     srid: int
     columns: tuple[ColumnPlan, ...]
+    takes: tuple[int, ...] = ()
 
     def staging(self, name: str) -> FeatureTable:
         """The same table under the name of an unfinished one."""
@@ -383,32 +388,28 @@ class UploadVector(Contract):
 
 
 class UploadedTable(Contract):
-    """What one partition put into a staging table."""
+    """What one partition put into a staging table, and what was noticed about that."""
 
-    name: TableName
-    staging: str
     rows_written: int
+    findings: tuple[Finding, ...]
 
 
 class UploadedVector(Contract):
-    """One loaded partition, not indexed yet: its tables in the order of the layer's plan."""
+    """One loaded partition, not indexed yet: its tables in the order of the layer's plan.
+
+    `findings` are the reader's, before it was known which table a feature goes into.
+    """
 
     layer: int
     partition: int
     tables: tuple[UploadedTable, ...]
     rows_read: int
-    geometry_repairs: int
     findings: tuple[Finding, ...]
 
     @property
     def rows_written(self) -> int:
         """Rows in all of its tables."""
         return sum(t.rows_written for t in self.tables)
-
-    @property
-    def rows_skipped(self) -> int:
-        """Features read that are in no table."""
-        return self.rows_read - self.rows_written
 
 
 class CreateVectorStac(Contract):

@@ -22,7 +22,6 @@ class Kind(IntEnum):
 
 _KINDS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2, 6: 3, 7: 7}
 _SUFFIXES = {Kind.POINT: "_points", Kind.LINE: "_lines", Kind.POLYGON: "_polygons", Kind.COLLECTION: "_collections"}
-_NUMBERS = np.array([_KINDS.get(code, 0) for code in range(256)])
 
 
 @dataclass(frozen=True)
@@ -70,20 +69,15 @@ def table_type(kind: Kind, codes: Iterable[int]) -> str:
             return "GeometryCollection"
 
 
-_OF_FAMILY = {
-    "Point": Kind.POINT,
-    "MultiPoint": Kind.POINT,
-    "MultiLineString": Kind.LINE,
-    "MultiPolygon": Kind.POLYGON,
-    "GeometryCollection": Kind.COLLECTION,
-}
+def types_of(kind: Kind) -> tuple[int, ...]:
+    """The WKB base types of a kind."""
+    return tuple(code for code, found in _KINDS.items() if found == kind)
 
 
-def kind_numbers(codes: np.ndarray, tables: Sequence[TablePlan]) -> np.ndarray:
-    """For each base type the position of the table that takes its kind; 0 when none does."""
-    positions = np.zeros(256, np.int64)
+def positions(codes: np.ndarray, tables: Sequence[TablePlan]) -> np.ndarray:
+    """For each base type the position of the table that takes it; 0 when none does."""
+    of_code = np.zeros(256, np.int64)
     for position, table in enumerate(tables):
-        kind = _OF_FAMILY[family_of(table.geometry_type).name]
-        positions[kind] = position
-    found: np.ndarray = positions[_NUMBERS[np.minimum(codes, 255)]]
+        of_code[list(table.takes)] = position
+    found: np.ndarray = of_code[np.minimum(codes, 255)]
     return found

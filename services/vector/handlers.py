@@ -105,11 +105,10 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
 
 
 def _conformed(layer: LayerPlan, parameters: ProcessVectorParameters, ctx: TaskContext) -> LayerPlan:
-    shown = str(parameters.source)
     tables = []
     for planned in layer.tables:
         live = ctx.tables.live(planned.schema_name, planned.name)
-        tables.append(joining.conformed(planned, live, shown))
+        tables.append(joining.conformed(planned, live, layer.source.shown))
         if live is not None and parameters.write_mode is WriteMode.UPSERT:
             joining.upsert_key(parameters, planned, live)  # raises before a row is loaded
     return layer.model_copy(update={"tables": tuple(tables)})

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan, VectorFormat
-from services.vector import reference_systems, wkb
+from services.vector import families, reference_systems, wkb
 from services.vector.duplicates import Seen
-from services.vector.families import family_of, kind_numbers
 from services.vector.findings import Findings
 from services.vector.geometry import GeometryTarget, cleaned
 from services.vector.values import converted
@@ -23,7 +22,7 @@ _POLL = 0.2
 
 
 class Load:
-    """One pass over a partition. `rows_read` counts what came in, whatever became of it.
+    """One pass over a partition. `rows_read` counts what came in, `findings` of each table what became of it.
 
     The first table's batches are handed on as they are read; those of the others wait in files below `spool`, since
     a connection copies into one table at a time.
@@ -33,12 +32,11 @@ class Load:
         self,
         tables: Sequence[TablePlan],
         targets: Sequence[GeometryTarget],
-        findings: Findings,
         spool: Path,
         first_id: int = 1,
     ) -> None:
-        self._tables, self._targets, self._findings, self._spool = tables, targets, findings, spool
-        self._first_id = first_id
+        self._tables, self._targets, self._spool, self._first_id = tables, targets, spool, first_id
+        self.findings = [Findings() for _ in tables]
         self._seen = [Seen() if target.options.drop_duplicates else None for target in targets]
         self.rows_read = 0
 
@@ -82,7 +80,7 @@ class Load:
             yield from self._table_batch(0, batch, ids)
             return
         # What has no kind, or one that no table was planned for, is counted by the first table.
-        chosen = kind_numbers(wkb.kinds(wkb.bytes_of(batch.column(batch.num_columns - 1))), self._tables)
+        chosen = families.positions(wkb.kinds(wkb.bytes_of(batch.column(batch.num_columns - 1))), self._tables)
         for position in np.unique(chosen):
             rows = chosen == position
             yield from self._table_batch(int(position), batch.filter(pa.array(rows)), ids[rows])
@@ -90,22 +88,23 @@ class Load:
     def _table_batch(
         self, position: int, batch: pa.RecordBatch, ids: np.ndarray
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
-        clean = cleaned(batch.column(batch.num_columns - 1), ids, self._targets[position], self._findings)
+        findings = self.findings[position]
+        clean = cleaned(batch.column(batch.num_columns - 1), ids, self._targets[position], findings)
         if clean.keep is not None:
             batch, ids = batch.filter(pa.array(clean.keep)), ids[clean.keep]
         if not batch.num_rows:
             return
         planned = self._tables[position].columns
-        columns = [converted(batch.column(i), c.sql_type, ids, self._findings) for i, c in enumerate(planned)]
+        columns = [converted(batch.column(i), c.sql_type, ids, findings) for i, c in enumerate(planned)]
         names = ["id", *(c.name for c in planned), "geom"]
         made = pa.RecordBatch.from_arrays([pa.array(ids), *columns, clean.geometry], names=names)
         seen = self._seen[position]
-        yield position, made if seen is None else seen.without_repeats(made, self._findings)
+        yield position, made if seen is None else seen.without_repeats(made, findings)
 
 
 def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVectorParameters) -> GeometryTarget:
     """What cleaning brings the geometries to that go from a layer into one of its tables."""
-    family = family_of(table.geometry_type)
+    family = families.family_of(table.geometry_type)
     return GeometryTarget(
         family=family.name,
         has_z=family.has_z,

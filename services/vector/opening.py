@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.contracts.vector import EXTENSIONS, FindingCode, ProcessVectorParameters, SourcePlan, VectorFormat
@@ -63,10 +63,9 @@ def _require_located(layers: Sequence[OpenedLayer], parameters: ProcessVectorPar
         )
 
 
-def reopen(fetched: Path, plan: SourcePlan, shown: str) -> FeatureReader:
+def reopen(fetched: Path, plan: SourcePlan) -> FeatureReader:
     """The reader that `plan` describes."""
-    path = fetched if plan.member is None else fetched / plan.member
-    shown = shown if plan.member is None else f"{shown}/{plan.member}"
+    path, shown = fetched if plan.member is None else fetched / plan.member, plan.shown
     where = coordinates.CoordinateColumns(plan.lat_name, plan.lon_name, plan.wkt_column)
     if plan.plain:
         by_line = plan.format is VectorFormat.GEOJSONSEQ
@@ -111,7 +110,7 @@ class _File:
                 fetching.require_content(path, declared, self._shown)
         if declared is VectorFormat.SHAPEFILE:
             fetching.require_shapefile(path, self._shown)
-        self._plan = SourcePlan(format=declared, member=member, driver=_UNDECIDED, crs=_UNDECIDED)
+        self._plan = SourcePlan(shown=self._shown, format=declared, member=member, driver=_UNDECIDED, crs=_UNDECIDED)
         self._wanted = coordinates.CoordinateColumns(parameters.lat_name, parameters.lon_name, parameters.wkt_column)
 
     def layer(self, wanted: str | None) -> OpenedLayer:
@@ -142,14 +141,14 @@ class _File:
                 present = workbooks.sheets(self._path, self._shown)
                 filled = workbooks.with_coordinates(self._path, self._wanted, self._shown)
                 left_out += [sheet for sheet in present if sheet not in filled]
-                yield from map(self._sheet, filled)
+                yield from (_named(self._sheet(sheet)) for sheet in filled)
             case _ if (plain := self._plain()) is not None:
                 yield plain
             case _:
                 present = gdal_reader.layers_of(self._path, self._shown)
                 counts = gdal_reader.filled(self._path, present, self._shown)
                 left_out += [layer for layer in present if layer not in counts]
-                yield from map(self._gdal, counts)
+                yield from (_named(self._gdal(layer)) for layer in counts)
 
     def _plain(self) -> OpenedLayer | None:
         """GeoJSON that the fast reader understands."""
@@ -218,6 +217,12 @@ class _File:
     def _located(self, where: coordinates.CoordinateColumns, **update: object) -> SourcePlan:
         columns = {"lat_name": where.lat, "lon_name": where.lon, "wkt_column": where.wkt}
         return self._plan.model_copy(update={**columns, **update})
+
+
+def _named(layer: OpenedLayer) -> OpenedLayer:
+    """The layer, called by its name in messages: it is one of several."""
+    shown = f"{layer.plan.shown} (layer {layer.name!r})"
+    return replace(layer, plan=layer.plan.model_copy(update={"shown": shown}))
 
 
 def _format_of(path: Path, shown: str) -> VectorFormat:

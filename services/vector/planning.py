@@ -30,7 +30,7 @@ _TIMES = (SqlType.DATE, SqlType.TIMESTAMP, SqlType.TIMESTAMPTZ)
 
 def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str, partitions: int) -> LayerPlan:
     """The plan of a layer whose table is to be `name`. Raises CrsMissing, CrsMismatch, NoFeatures, ColumnsMissing."""
-    shown, reader, findings = str(parameters.source), opened.reader, Findings()
+    shown, reader, findings = opened.plan.shown, opened.reader, Findings()
     if reader.feature_count == 0:
         raise NoFeatures(f"{shown} has no feature.", hint="Check the file.")
     table_columns = columns.planned_columns(reader.attributes, parameters.column_mapping, shown)
@@ -52,8 +52,9 @@ def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str,
                 geometry_type=family.column_type,
                 srid=srid,
                 columns=table_columns,
+                takes=takes,
             )
-            for table, family in named
+            for table, family, takes in named
         ),
         feature_count=reader.feature_count,
         partitions=reader.partitions(partitions),
@@ -97,25 +98,34 @@ def _surveyed(reader: FeatureReader, shown: str, *, measure: bool) -> Survey:
     return found
 
 
-def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findings) -> list[tuple[str, Family]]:
+_Named = tuple[str, Family, tuple[int, ...]]  #: a table, what it holds, and which types go into it and not another
+
+
+def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findings) -> list[_Named]:
     def family(base: str, kinds: Sequence[Kind]) -> Family:
         measured = not found.with_m.isdisjoint(kinds)
         return Family(base, options.keep_z and not found.with_z.isdisjoint(kinds), options.keep_m and measured)
 
     kinds = found.kinds
     if len(kinds) == 1:
-        return [(name, family(families.table_type(kinds[0], found.counts), kinds))]
+        return [(name, family(families.table_type(kinds[0], found.counts), kinds), ())]
     split = [
-        (name + families.suffix_of(kind), family(families.table_type(kind, found.counts), [kind])) for kind in kinds
+        (
+            name + families.suffix_of(kind),
+            family(families.table_type(kind, found.counts), [kind]),
+            families.types_of(kind),
+        )
+        for kind in kinds
     ]
     match options.mixed:
         case MixedTypes.SPLIT:
             tables = split
-            fate = f"a table was made for each: {', '.join(t for t, _ in split)}"
+            fate = f"a table was made for each: {', '.join(t for t, *_ in split)}"
         case MixedTypes.COLLECTION:
-            tables, fate = [(name, family("GeometryCollection", kinds))], "each is stored as a GeometryCollection"
+            tables, fate = [(name, family("GeometryCollection", kinds), ())], "each is stored as a GeometryCollection"
         case MixedTypes.GEOMETRY:
-            tables, fate = [(name, family("Geometry", kinds))], "they are kept as they are in one table of any geometry"
+            tables = [(name, family("Geometry", kinds), ())]
+            fate = "they are kept as they are in one table of any geometry"
     counted = sorted((wkb.NAMES[code], count) for code, count in found.counts.items() if code in wkb.NAMES)
     kinds_shown = ", ".join(f"{count:,} {kind}" for kind, count in counted)
     message = f"The layer mixes {kinds_shown}; {fate}."

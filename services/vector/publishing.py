@@ -34,19 +34,21 @@ from services.vector.metadata import VectorMetadata
 
 @dataclass(frozen=True)
 class _Loaded:
-    """An unfinished table with rows, its plan and what was told of its layer."""
+    """An unfinished table with rows, its plan, and what was told of its layer and of it, the `position`th there."""
 
     plan: TablePlan
     staging: FeatureTable
     layer: LayerPlan
+    position: int
     uploads: tuple[UploadedVector, ...]
     rows: int
     live: LiveTable | None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Of the layer's planning and of all its partitions."""
-        return merged([*self.layer.findings, *(f for u in self.uploads for f in u.findings)])
+        """Of the layer's planning, of reading it, and of what went into this table."""
+        told = (f for u in self.uploads for f in (*u.findings, *u.tables[self.position].findings))
+        return merged([*self.layer.findings, *told])
 
 
 @contextlib.contextmanager
@@ -88,7 +90,7 @@ def publish(task: CreateVectorStac, ctx: TaskContext) -> VectorPublished:
     return VectorPublished(
         tables=tuple(made[t.plan.name] for t in loaded),
         rows_read=sum(u.rows_read for u in task.uploaded),
-        findings=merged([f for layer in _layers(task) for f in layer]),
+        findings=merged(_noticed(task)),
     )
 
 
@@ -109,10 +111,14 @@ def _name(table: _Loaded) -> str:
     return table.plan.name
 
 
-def _layers(task: CreateVectorStac) -> Iterator[tuple[Finding, ...]]:
+def _noticed(task: CreateVectorStac) -> Iterator[Finding]:
+    """Every finding of the job, in the order of layers and features."""
     for number, layer in enumerate(task.prepared.layers):
-        yield layer.findings
-        yield from (u.findings for u in task.uploaded if u.layer == number)
+        yield from layer.findings
+        for upload in task.uploaded:
+            if upload.layer == number:
+                yield from upload.findings
+                yield from (f for table in upload.tables for f in table.findings)
 
 
 def _loaded(task: CreateVectorStac, ctx: TaskContext) -> list[_Loaded]:
@@ -123,20 +129,20 @@ def _loaded(task: CreateVectorStac, ctx: TaskContext) -> list[_Loaded]:
         for position, staging in enumerate(task.prepared.staging(ctx.job_id, number)):
             rows = sum(u.tables[position].rows_written for u in uploads)
             plan = layer.tables[position]
-            live = _joined(task, plan, ctx) if task.parameters.joins else None
+            live = _joined(layer, plan, ctx) if task.parameters.joins else None
             if rows:
-                found.append(_Loaded(plan, staging, layer, uploads, rows, live))
+                found.append(_Loaded(plan, staging, layer, position, uploads, rows, live))
     if not found:
         read = sum(u.rows_read for u in task.uploaded)
-        reasons = " ".join(f.message for layer in _layers(task) for f in layer) or "Nothing could be read."
+        reasons = " ".join(f.message for f in merged(_noticed(task))) or "Nothing could be read."
         raise NoFeatures(f"None of the {read:,} features of {task.parameters.source} can be stored. {reasons}")
     return found
 
 
-def _joined(task: CreateVectorStac, plan: TablePlan, ctx: TaskContext) -> LiveTable:
+def _joined(layer: LayerPlan, plan: TablePlan, ctx: TaskContext) -> LiveTable:
     """The table that the rows join, as it is now. Raises SchemaMismatch when they no longer fit."""
     live = ctx.tables.live(plan.schema_name, plan.name)
-    return joining.require_planned(plan, live, str(task.parameters.source))
+    return joining.require_planned(plan, live, layer.source.shown)
 
 
 def _publish(task: CreateVectorStac, table: _Loaded, alone: bool, now: datetime, ctx: TaskContext) -> PublishedTable:
@@ -163,7 +169,7 @@ def _described(
         facts = ctx.tables.facts(table.staging, temporal)
     else:
         facts = ctx.tables.merged_facts(table.staging, table.live, key, temporal)
-    _require_degrees(facts, task, table)
+    _require_degrees(facts, table)
     return describing.LoadedTable(
         parameters=task.parameters,
         prepared=task.prepared,
@@ -243,12 +249,12 @@ def _resolved(names: Sequence[str], task: CreateVectorStac, plan: TablePlan, wha
     return columns.resolve(names, plan.columns, str(task.parameters.source), what)
 
 
-def _require_degrees(facts: TableFacts, task: CreateVectorStac, table: _Loaded) -> None:
+def _require_degrees(facts: TableFacts, table: _Loaded) -> None:
     """Refuse numbers that nobody can mean as degrees; single features beyond the range were only reported."""
     minx, miny, maxx, maxy = facts.bbox
     if table.plan.srid == 4326 and (minx > 360 or maxx < -360 or miny > 180 or maxy < -180):
         raise CrsMismatch(
-            f"{task.parameters.source} is said to be in {table.layer.source.crs}, but its coordinates, x {minx:.10g} "
+            f"{table.layer.source.shown} is said to be in {table.layer.source.crs}, but its coordinates, x {minx:.10g} "
             f"to {maxx:.10g} and y {miny:.10g} to {maxy:.10g}, are no degrees.",
             hint="Set input_crs to the CRS that the numbers are in.",
         )

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from core.contracts.context import TaskContext
 from core.contracts.tables import FeatureTable
-from core.contracts.vector import FindingCode, UploadedTable, UploadedVector, UploadVector
+from core.contracts.vector import UploadedTable, UploadedVector, UploadVector
 from core.errors import Conflict, Interrupted
 from services.vector import opening
 from services.vector.findings import Findings
@@ -31,21 +31,20 @@ def upload(task: UploadVector, ctx: TaskContext, fetched: Callable[[], Path]) ->
         return UploadedVector.model_validate(known)
     if ctx.storage.head(parameters.source).etag != prepared.etag:
         raise Conflict(f"{parameters.source} was replaced while it was processed.", hint="Submit it again.")
-    findings = Findings()
-    load = _load(task, ctx, findings)
+    findings, load = Findings(), _load(task, ctx)
 
     def told(rows: Sequence[int]) -> Mapping[str, JsonValue]:
-        return _uploaded(task, staging, rows, load.rows_read, findings).model_dump(mode="json")
+        return _uploaded(task, rows, load, findings).model_dump(mode="json")
 
     with closing(_cleaned(task, ctx, load, findings, fetched())) as first:
         output = ctx.tables.load(_streams(task, ctx, load, first), part, told)
     return UploadedVector.model_validate(output)
 
 
-def _load(task: UploadVector, ctx: TaskContext, findings: Findings) -> Load:
+def _load(task: UploadVector, ctx: TaskContext) -> Load:
     layer = task.prepared.layers[task.layer]
     targets = [cleaning_target(layer.source, table, task.parameters) for table in layer.tables]
-    return Load(layer.tables, targets, findings, ctx.workdir, layer.partitions[task.partition].first_id)
+    return Load(layer.tables, targets, ctx.workdir, layer.partitions[task.partition].first_id)
 
 
 def _cleaned(
@@ -53,7 +52,7 @@ def _cleaned(
 ) -> Generator[pa.RecordBatch]:
     layer = task.prepared.layers[task.layer]
     part = layer.partitions[task.partition]
-    reader = opening.reopen(path, layer.source, str(task.parameters.source))
+    reader = opening.reopen(path, layer.source)
 
     def progress() -> None:
         if ctx.should_stop():
@@ -71,19 +70,14 @@ def _streams(
     return [(table, first), *((other, load.other_batches(number)) for number, other in enumerate(others, 1))]
 
 
-def _uploaded(
-    task: UploadVector, staging: Sequence[FeatureTable], rows: Sequence[int], read: int, findings: Findings
-) -> UploadedVector:
-    layer = task.prepared.layers[task.layer]
-    tables = tuple(
-        UploadedTable(name=plan.name, staging=table.name, rows_written=count)
-        for plan, table, count in zip(layer.tables, staging, rows, strict=True)
-    )
+def _uploaded(task: UploadVector, rows: Sequence[int], load: Load, findings: Findings) -> UploadedVector:
     return UploadedVector(
         layer=task.layer,
         partition=task.partition,
-        tables=tables,
-        rows_read=read,
-        geometry_repairs=findings.count(FindingCode.REPAIRED_GEOMETRY),
+        tables=tuple(
+            UploadedTable(rows_written=count, findings=noticed.listed())
+            for count, noticed in zip(rows, load.findings, strict=True)
+        ),
+        rows_read=load.rows_read,
         findings=findings.listed(),
     )

@@ -14,7 +14,7 @@ import shapely
 from geopandas import GeoDataFrame
 
 from core.contracts.vector import FindingCode, ProcessVectorParameters
-from core.errors import AmbiguousLayer, ColumnsMissing, NoFeatures, UnreadableSource
+from core.errors import AmbiguousLayer, ColumnsMissing, CrsMismatch, NoFeatures, UnreadableSource
 from services.vector import fetching, layers
 from tests.support.vector import VectorRig
 from tests.support.workbook import Formula, workbook
@@ -181,6 +181,15 @@ def test_every_layer_becomes_a_table_when_asked(tmp_path):
         "t_roads_tracks": ("MultiLineString", 1),
         "t_places": ("Point", 1),
     }
+
+
+def test_of_several_layers_the_one_that_cannot_be_loaded_is_named(tmp_path):
+    path = tmp_path / "f.gpkg"
+    for layer, crs in (("places", 4326), ("roads", 3857)):
+        frame = GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=crs)
+        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
+    with pytest.raises(CrsMismatch, match=r"f\.gpkg \(layer 'roads'\) states EPSG:3857"):
+        planned(tmp_path, path, all_layers=True, input_crs="EPSG:4326")
 
 
 def test_every_file_of_an_archive_becomes_a_table_and_others_are_named(tmp_path):

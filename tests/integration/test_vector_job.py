@@ -208,6 +208,21 @@ def test_unlike_types_become_a_table_each_without_being_asked(rig, tmp_path):
     assert done.result.summary.rows_skipped == 1 and not done.result.summary.data_complete
 
 
+def test_each_table_of_a_layer_says_what_became_of_its_own_features(rig, tmp_path):
+    bow_tie = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
+    path = geojson(tmp_path, (point(), {"a": "x"}), (bow_tie, {"a": "y"}), (point(200, 1), {"a": "z\0"}))
+    done = rig.load(path)
+    told = rig.query(
+        "select table_name, geometry_repairs, jsonb_path_query_array(findings, '$[*].code')"
+        " from app.vector_etl_tracking order by 1"
+    )
+    assert told == [
+        ("t_points", 0, ["mixed_geometry_types", "coordinates_out_of_range", "nul_removed"]),
+        ("t_polygons", 1, ["repaired_geometry", "area_changed", "mixed_geometry_types"]),
+    ]
+    assert findings(done)[FindingCode.REPAIRED_GEOMETRY] == findings(done)[FindingCode.NUL_REMOVED] == 1
+
+
 def test_heights_are_kept_and_missing_ones_filled(rig, write):
     done = rig.load(write("f.gpkg", [shapely.Point(1, 2, 3), shapely.Point(4, 5)]))
     assert rig.query("select st_astext(geom) from geo.t order by id") == [("POINT Z (1 2 3)",), ("POINT Z (4 5 0)",)]

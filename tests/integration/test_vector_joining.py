@@ -115,6 +115,16 @@ def test_a_narrower_number_and_a_single_geometry_fit(rig, tmp_path):
     ]
 
 
+def test_a_layer_of_unlike_types_joins_tables_of_any_geometry(rig, tmp_path):
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
+    mixed = geojson(tmp_path, (line, {"n": 1}), (point(), {"n": 2}))
+    for name in ("t_points", "t_lines"):
+        rig.load(mixed, table_name=name, geometry_params={"mixed": "geometry"})
+    rig.load(mixed, write_mode="append")
+    for name, kind, number in (("t_points", "ST_Point", 2), ("t_lines", "ST_LineString", 1)):
+        assert rig.query(f"select n, st_geometrytype(geom) from geo.{name} where id > 2") == [(number, kind)]
+
+
 def test_lines_do_not_join_points(rig, tmp_path):
     start(rig, tmp_path)
     line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}

@@ -104,7 +104,8 @@ def test_a_repeated_part_is_not_loaded_twice_and_repeating_a_stage_is_harmless(r
         rig.stage(2, parameters, done, rig.context(attempt, job_id="c" * 64))
     (name,) = staging(rig)
     assert rig.query(f"select count(*) from geo.{name}") == [(1,)]
-    rig.tables.index(_staging(done), TableIndexes(attributes=["a"]))
+    (prepared,) = done["prepare"].values()
+    rig.tables.index(prepared.staging("c" * 64, 0)[0], TableIndexes(attributes=["a"]))
     rig.stage(3, parameters, done, rig.context(job_id="c" * 64))
     assert rig.query("select a from geo.t") == [(1,)]
     assert staging(rig) == [] and rig.query("select count(*) from app.vector_loads") == [(0,)]
@@ -172,8 +173,3 @@ def staging(rig: VectorRig) -> list[str]:
     return [
         r[0] for r in rig.query("select relname from pg_class where strpos(relname, '__stg_') > 0 and relkind = 'r'")
     ]
-
-
-def _staging(done: dict):
-    (prepared,), (uploaded, *_) = done["prepare"].values(), done["upload"].values()
-    return prepared.layers[0].tables[0].staging(uploaded.tables[0].staging)

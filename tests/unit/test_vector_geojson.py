@@ -56,7 +56,7 @@ def both(path: Path, *, by_line: bool = False) -> None:
     """Assert that the fast reader and GDAL agree on names, types, values and geometry. Raises NotPlain."""
     fast = geojson_reader.scanned(path, by_line=by_line)
     declared = VectorFormat.GEOJSONSEQ if by_line else VectorFormat.GEOJSON
-    plan = SourcePlan(format=declared, layer=choose_layer(path, None, "f"), driver="", crs="")
+    plan = SourcePlan(shown="f", format=declared, layer=choose_layer(path, None, "f"), driver="", crs="")
     slow = GdalReader(path, plan, "f")
     mine: dict = {}
     theirs: dict = {}

@@ -36,7 +36,7 @@ PARAMETERS = ProcessVectorParameters.model_validate(
 )
 FINDING = Finding(code=FindingCode.NULL_GEOMETRY, severity=Severity.WARNING, message="one", count=1, feature_ids=(3,))
 LAYER = LayerPlan(
-    source=SourcePlan(format=VectorFormat.GPKG, driver="GPKG", crs="EPSG:32735"),
+    source=SourcePlan(shown="bronze-vectors/a.gpkg", format=VectorFormat.GPKG, driver="GPKG", crs="EPSG:32735"),
     tables=(
         TablePlan(
             schema_name="geo",
@@ -54,10 +54,9 @@ PREPARED = PreparedVector(layers=(LAYER,), size_bytes=1, etag="x", started_at=da
 UPLOADED = UploadedVector(
     layer=0,
     partition=0,
-    tables=(UploadedTable(name="t", staging="t_staging_1", rows_written=3),),
+    tables=(UploadedTable(rows_written=3, findings=(FINDING,)),),
     rows_read=4,
-    geometry_repairs=0,
-    findings=(FINDING,),
+    findings=(),
 )
 TABLE = PublishedTable(
     table_name="t",
