@@ -41,7 +41,7 @@ def profile(tier: OutputTier, source: RasterInspection, jpeg_quality: int) -> tu
             reason = _not_for_pictures(source)
             if reason is not None:
                 return _lossless(tier, "DEFLATE", source), (_fallback(reason),)
-            if source.raster_type is RasterType.RGBA and not _has_nodata(source):
+            if source.raster_type is RasterType.RGBA:
                 return _lossy(source, "WEBP", jpeg_quality), (_TRANSPARENT,)
             return _lossy(source, "JPEG", jpeg_quality), ()
         case OutputTier.ANALYSIS:
@@ -91,12 +91,8 @@ def _lossless(tier: OutputTier, compression: str, source: RasterInspection) -> C
 
 def _lossy(source: RasterInspection, compression: str, quality: int) -> CogProfile:
     options = {**_common(source), "compress": compression, "quality": quality}
-    masked = _has_nodata(source)
+    masked = any(band.nodata is not None for band in source.bands)
     return CogProfile(OutputTier.VISUALIZATION, compression, options, lossless=False, mask_from_nodata=masked)
-
-
-def _has_nodata(source: RasterInspection) -> bool:
-    return any(band.nodata is not None for band in source.bands)
 
 
 def _not_for_pictures(source: RasterInspection) -> str | None:
@@ -106,8 +102,11 @@ def _not_for_pictures(source: RasterInspection) -> str | None:
         return f"it is {source.raster_type.value}, not a picture"
     if any(band.dtype != "uint8" for band in source.bands):
         return f"its values are {source.dtype}, not uint8"
-    if source.raster_type is RasterType.RGBA and colors != ["red", "green", "blue", "alpha"]:
-        return "its colours are not in the order red, green, blue, alpha"
+    if source.raster_type is RasterType.RGBA:
+        if colors != ["red", "green", "blue", "alpha"]:
+            return "its colours are not in the order red, green, blue, alpha"
+        if any(band.nodata is not None for band in source.bands):
+            return "it has both transparency and a nodata value"
     return None
 
 

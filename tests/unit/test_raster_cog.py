@@ -160,6 +160,9 @@ def test_visualization_of_a_transparent_picture_is_webp_which_keeps_transparency
         assert np.abs(written.read([1, 2, 3])[:, seen].astype(int) - pixels[:3, seen]).mean() < 4
     assert done.made.cogs[0].compression == "WEBP" and not done.made.cogs[0].lossless
     assert [f.code for f in done.made.findings] == ["VISUALIZATION_IS_WEBP"]
+    both = write_tiff(tmp_path / "both.tif", pixels, photometric="RGB", ALPHA="YES", nodata=0)
+    fallen = rig.run(both, output_tier="visualization").made
+    assert fallen.cogs[0].compression == "DEFLATE" and "both transparency" in fallen.findings[0].message
 
 
 def test_all_tiers_are_really_made(rig, tmp_path):
