@@ -124,7 +124,7 @@ class StageView:
 
 @dataclass(frozen=True)
 class TaskView:
-    """One task. `leased_by` names the worker that holds it now."""
+    """One task, created with its stage. `leased_by` names the worker that holds it now."""
 
     stage: int
     task_index: int
@@ -147,6 +147,7 @@ class TaskView:
     failures: int | None
     visible_at: datetime | None
     is_due: bool | None
+    created_at: datetime
 
     @property
     def state(self) -> TaskState:

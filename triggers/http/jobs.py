@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import AwareDatetime, BaseModel, JsonValue
 
+from composition import Runtime
 from core.states import JobStatus
-from infrastructure.postgres.job_views import JobFilter, TaskFilter, TaskState
+from infrastructure.postgres.job_views import JobFilter, JobView, TaskFilter, TaskState
 from triggers.http import views
 from triggers.http.access import TheRuntime
 from triggers.http.history import StageNumber
@@ -19,6 +20,11 @@ from triggers.http.timeline import task_cursor, task_position
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 _JOBS = "jobs"
+_MESSAGES = {
+    "created": "Job created and queued",
+    "resubmitted": "The failed job runs again",
+    "already_completed": "Job already completed, its result is in result_data",
+}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)  # what PostgreSQL counts in
 _AGES = 1 << 57  # microseconds of 4,500 years: a forged cursor stays a date
@@ -37,14 +43,17 @@ def submit(
     accepted = runtime.operations.submit(asked, caller)
     runtime.machine.announce()
     job = runtime.jobs.job(asked.job_id)
+    told: dict[str, object] = {}
     if accepted.created:
         state = "created" if accepted.run == 1 else "resubmitted"
+        told = {"queue_info": _queue_info(runtime, job)} | (_previous(runtime, job) if accepted.run > 1 else {})
     else:
         response.status_code = 200
         state = "already_completed" if job.status is JobStatus.COMPLETED else job.status.value
     return {
         "success": True,
         "status": state,
+        "message": _MESSAGES.get(state, f"Job is {state}"),
         "job_id": asked.job_id,
         "job_type": job_type,
         "run": accepted.run,
@@ -53,14 +62,38 @@ def submit(
         "parameters": job.parameters,
         "result_data": job.result,
         "created_at": job.created_at,
+        "completed_at": job.finished_at,
+        "current_stage": job.stage,
+        "total_stages": job.total_stages,
+        **told,
+    }
+
+
+def _queue_info(runtime: Runtime, job: JobView) -> dict[str, object]:
+    """Where the work waits. Messages are sent per task, after this answer, so none has an id yet."""
+    queue = next((stage.queue for stage in runtime.jobs.stages(job)), None)
+    transport = runtime.settings.queue.transport
+    return {"queued": True, "queue_type": transport, "queue_name": queue, "message_id": None, "job_id": job.job_id}
+
+
+def _previous(runtime: Runtime, job: JobView) -> dict[str, object]:
+    """The run before, which stays beside the new one: none of its tasks is cleared."""
+    old = runtime.jobs.job(job.job_id, job.run - 1)
+    return {
+        "attempt": job.run,
+        "previous_status": old.status.value,
+        "previous_stage": old.stage,
+        "previous_error": old.error_message,
+        "tasks_cleared": 0,
     }
 
 
 @router.get("/status/{job_id}")
-def status(job: TheJob, runtime: TheRuntime) -> dict[str, object]:
+def status(job: TheJob, runtime: TheRuntime, caller: Partner) -> dict[str, object]:
     """A job, its stages and its result; how far it is and what it waits for."""
     stages = runtime.jobs.stages(job)
-    return views.job(job, stages, standing(runtime, job, stages))
+    told = views.job(job, stages, standing(runtime, job, stages))
+    return {**told, "request_id": caller.request_id, "timestamp": runtime.jobs.now()}
 
 
 class JobSummary(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, JsonValue
@@ -41,6 +42,7 @@ class PlanAnswer(BaseModel):
     data_type: DataType | None
     job_type: str | None
     recommended_job_type: str | None
+    processing_mode: Literal["docker", "function"] | None
     routing: str | None
     estimated_minutes: float | None
     estimate: Estimate | None
@@ -77,6 +79,7 @@ def answer(plan: Plan, *, named: bool, now: datetime) -> PlanAnswer:
         data_type=outline and outline.data_type,
         job_type=outline and outline.job_type,
         recommended_job_type=outline and outline.job_type,
+        processing_mode=outline and ("docker" if outline.job_type.endswith("_docker") else "function"),
         routing=outline and outline.reason,
         estimated_minutes=outline and round(outline.estimate.seconds / 60, 2),
         estimate=outline and outline.estimate,

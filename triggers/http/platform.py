@@ -175,6 +175,7 @@ def status(id: str, runtime: TheRuntime, base: BaseUrl, caller: Partner, verbose
         "approval": approval and {"approval_id": approval.approval_id, "status": approval.status.value},
         "urls": {
             "job_status": f"/api/jobs/status/{job.job_id}",
+            "job_tasks": f"/api/jobs/{job.job_id}/tasks",
             "job_events": f"/api/jobs/{job.job_id}/events",
             "job_timeline": f"/api/jobs/{job.job_id}/timeline",
         },

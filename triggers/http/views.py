@@ -35,7 +35,9 @@ def task_summary(stages: Sequence[StageView]) -> dict[str, object]:
             "started_at": stage.started_at,
             "finished_at": stage.finished_at,
         }
-    return {"total": sum(s.expected for s in stages), **totals, "by_stage": by_stage}
+    # `pending` is what partners' sums call those that wait for another try.
+    pending = totals["pending_retry"]
+    return {"total": sum(s.expected for s in stages), **totals, "pending": pending, "by_stage": by_stage}
 
 
 class Task(BaseModel):
@@ -56,6 +58,8 @@ class Task(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     duration_ms: int | None
+    created_at: datetime
+    updated_at: datetime
     waiting_for: WaitingFor | None
 
 
@@ -78,6 +82,8 @@ def task(view: TaskView, job_id: str) -> Task:
         started_at=view.started_at,
         finished_at=view.finished_at,
         duration_ms=view.duration_ms,
+        created_at=view.created_at,
+        updated_at=view.finished_at or view.started_at or view.created_at,
         waiting_for=waiting_for(item) if item else None,
     )
 

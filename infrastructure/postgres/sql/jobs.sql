@@ -94,7 +94,8 @@ WHERE s.job_key = %(job_key)s ORDER BY s.stage
 SELECT t.stage, t.task_index, t.task_key, t.task_type, t.status, t.attempt, t.error_code, t.error_message, t.progress,
     t.progress_message, t.checkpoint_phase, t.worker,
     coalesce(t.started_at, t.finished_at - t.duration_ms * interval '1 millisecond') AS started_at, t.finished_at, t.duration_ms,
-    q.queue, q.worker AS leased_by, q.attempt AS held_attempt, q.failures, q.visible_at, q.visible_at <= clock_timestamp() AS is_due
+    q.queue, q.worker AS leased_by, q.attempt AS held_attempt, q.failures, q.visible_at, q.visible_at <= clock_timestamp() AS is_due,
+    (SELECT s.started_at FROM app.stages s WHERE s.job_key = t.job_key AND s.stage = t.stage) AS created_at
 FROM app.tasks t LEFT JOIN app.queue q ON q.job_key = t.job_key AND q.stage = t.stage AND q.task_index = t.task_index
 WHERE t.job_key = %(job_key)s {conditions}
 ORDER BY t.stage, t.task_index LIMIT %(limit)s
