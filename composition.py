@@ -48,6 +48,7 @@ from infrastructure.postgres.exports import PostgresExports
 from infrastructure.postgres.external_services import PostgresServices
 from infrastructure.postgres.feature_styles import FeatureStyles
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
+from infrastructure.postgres.gauges import Gauges
 from infrastructure.postgres.idempotency import IdempotencyKeys
 from infrastructure.postgres.job_operations import JobOperations
 from infrastructure.postgres.job_reader import JobReader
@@ -62,6 +63,7 @@ from infrastructure.postgres.revision_store import Revisions
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
+from infrastructure.telemetry import MachineObserver
 from jobs.registry import JOBS
 from services.approvals.exports import Exports
 from services.approvals.low_risk import objections
@@ -72,7 +74,7 @@ from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
 from services.webhooks.delivery import Webhooks
-from triggers.http.gate import Gate
+from triggers.http.gate import METRICS_READER, Gate
 
 if TYPE_CHECKING:
     from infrastructure.administration.external_databases import ExternalDatabases
@@ -103,6 +105,7 @@ class Runtime:
             promises=self.promises,
             dispatch=self.bus.courier.call if self.bus else None,
             slot=slot,
+            observer=MachineObserver(settings.telemetry.traced_jobs),
         )
         self.requests = PostgresRequests(self.pool)
         self.approvals = PostgresApprovals(self.pool)
@@ -119,6 +122,7 @@ class Runtime:
         self.jobs = JobReader(self.pool)
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
+        self.gauges = Gauges(self.pool)
         self.datasets = Datasets(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
@@ -154,7 +158,10 @@ class Runtime:
         """The operator's own key and those in the database."""
         key = self.settings.server.admin_key
         admin = Principal("admin", frozenset({Role.ADMIN}), client_id="admin", credential="admin key")
-        return KeyRing({key.get_secret_value(): admin} if key else {}, self.api_keys)
+        fixed = {key.get_secret_value(): admin} if key else {}
+        if (reader := self.settings.telemetry.metrics_key) is not None:
+            fixed[reader.get_secret_value()] = METRICS_READER
+        return KeyRing(fixed, self.api_keys)
 
     @cached_property
     def outbound(self) -> GuardedClient:

@@ -6,9 +6,14 @@ import azure.functions as func
 
 import config
 from composition import get_runtime
+from infrastructure import telemetry
 from triggers import functions
 from triggers.http.app import create_app
 
 # Callers are identified by the API itself: function keys know one level for all routes.
+settings = config.load()
+telemetry.configure(settings.app.log_level, hosted=True)
+telemetry.start(settings.telemetry, "geomachine-functions")
+
 app = func.AsgiFunctionApp(create_app(get_runtime), http_auth_level=func.AuthLevel.ANONYMOUS, function_name="http")
-functions.register(app, get_runtime, config.load())
+functions.register(app, get_runtime, settings)

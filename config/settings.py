@@ -174,6 +174,22 @@ class WorkerSettings(BaseSettings):
     health_port: int = Field(0, alias="WORKER_HEALTH_PORT", ge=0, le=65535)
 
 
+class TelemetrySettings(BaseSettings):
+    """Who collects traces and metrics, and how many jobs are traced."""
+
+    model_config = _BASE
+
+    application_insights: SecretStr | None = Field(None, alias="APPLICATIONINSIGHTS_CONNECTION_STRING")
+    otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    sample_ratio: float = Field(1.0, alias="TELEMETRY_SAMPLE_RATIO", ge=0.0, le=1.0)
+    metrics_key: SecretStr | None = Field(None, alias="METRICS_KEY", min_length=16)
+
+    @property
+    def traced_jobs(self) -> float:
+        """The part of all jobs that is traced; 0 where nobody collects."""
+        return self.sample_ratio if self.application_insights or self.otlp_endpoint else 0.0
+
+
 class RetentionSettings(BaseSettings):
     """How long ended jobs are kept: first with every task and event, then as one row each."""
 
@@ -392,6 +408,7 @@ class Settings:
     external_services: ExternalServiceSettings
     external_databases: ExternalDatabaseSettings
     client: ClientSettings
+    telemetry: TelemetrySettings
 
     def __post_init__(self) -> None:
         if not self.app.development and not self.auth.authority.startswith("https://"):
@@ -433,6 +450,7 @@ def load() -> Settings:
             external_services=ExternalServiceSettings(),
             external_databases=ExternalDatabaseSettings(),
             client=ClientSettings(),
+            telemetry=TelemetrySettings(),
         )
     except ValidationError as e:
         problems = [f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors(include_input=False)]

@@ -18,6 +18,7 @@ from core.errors import InvalidRequest, StaleAttempt, TaskTimeout, TransientErro
 from core.machine import advance, attempts, identity
 from core.machine.attempts import Resources
 from core.machine.leases import LeaseKeeper
+from core.machine.observer import Nobody, Observer
 from core.machine.registry import Registry
 from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
@@ -67,6 +68,7 @@ class CoreMachine:
         randomness: random.Random | None = None,
         dispatch: Callable[[], object] | None = None,
         slot: Slot | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.registry = registry
         self.store = store
@@ -83,6 +85,7 @@ class CoreMachine:
         self._random = randomness or random.Random()  # noqa: S311 - jitter, not secrets
         self._dispatch = dispatch
         self._slot = slot
+        self._observer = observer or Nobody()
 
     def prepare(
         self,
@@ -118,14 +121,24 @@ class CoreMachine:
         """Accept a job; the same work is accepted once, a failed one runs again."""
         job = self.prepare(job_type, parameters, submitted_by=submitted_by, correlation_id=correlation_id)
         submission = Submission(job.job_id, self.store.submit(job))
+        if submission.accepted.created:
+            self._observer.accepted(job)
         self.announce()
         return submission
 
     def submit_all(self, jobs: Sequence[NewJob]) -> list[Submission]:
         """Accept several prepared jobs in one transaction, all or none."""
         accepted = self.store.submit_all(jobs)
+        for job, one in zip(jobs, accepted, strict=True):
+            if one.created:
+                self._observer.accepted(job)
         self.announce()
         return [Submission(job.job_id, one) for job, one in zip(jobs, accepted, strict=True)]
+
+    def accepted(self, job: NewJob) -> None:
+        """Tell that a transaction has accepted a job."""
+        self._observer.accepted(job)
+        self.announce()
 
     def announce(self) -> None:
         """Have open work told to the broker, where there is one. Called after each commit that may leave some."""
@@ -137,11 +150,14 @@ class CoreMachine:
         attempt = attempts.Attempt(claimed, self.worker, self.store, self._resources, stop)
         seconds = self.registry.seconds(claimed.task_type or "", heavy=claimed.heavy)
         started = time.monotonic()
-        with self._shown(claimed, seconds, stop):
+        with self._observer.task(claimed) as ended, self._shown(claimed, seconds, stop):
             outcome = attempts.run(self.registry, attempt)
-        ran = time.monotonic() - started
-        if isinstance(outcome, Suspended) and ran > seconds:
-            return attempts.failure(TaskTimeout(f"The task ran for {ran:.0f} s; it may run for {seconds:.0f} s."))
+            ran = time.monotonic() - started
+            if isinstance(outcome, Suspended) and ran > seconds:
+                outcome = attempts.failure(
+                    TaskTimeout(f"The task ran for {ran:.0f} s; it may run for {seconds:.0f} s.")
+                )
+            ended(outcome)
         return outcome
 
     def _shown(self, claimed: Claimed, seconds: float, stop: threading.Event) -> AbstractContextManager[object]:
@@ -155,7 +171,7 @@ class CoreMachine:
             case Suspended():
                 self.store.release(self.worker, claimed)
                 self.announce()
-                self._log.info("task_interrupted", task_id=str(claimed.task_id), attempt=claimed.attempt)
+                self._log.info("task_interrupted", **claimed.log_ids)
             case Failed():
                 self._fail(claimed, outcome)
 
@@ -169,7 +185,7 @@ class CoreMachine:
             self._fail(claimed, attempts.failure(e))
             return
         if left is None:
-            self._log.warning("task_stale", task_id=str(claimed.task_id), attempt=claimed.attempt)
+            self._log.warning("task_stale", **claimed.log_ids)
         self.advance(left or [])
 
     def step(self, queues: Sequence[str], limit: int, done: Sequence[Finished]) -> list[Claimed]:
@@ -212,7 +228,10 @@ class CoreMachine:
             return None
         try:
             job = self.registry.job(record.job_type)
-            with self._shown(record.claimed, _PLAN_SECONDS, threading.Event()):
+            with (
+                self._observer.advance(record.claimed),
+                self._shown(record.claimed, _PLAN_SECONDS, threading.Event()),
+            ):
                 return NextStep(record.claimed, advance.next_step(job, record))
         except TransientError:
             raise
@@ -231,12 +250,12 @@ class CoreMachine:
                 for step in steps:
                     self._write([step], (), 0)
             elif isinstance(e, StaleAttempt):
-                self._log.warning("advance_stale", job_id=steps[0].claimed.job_id, stage=steps[0].claimed.stage)
+                self._log.warning("advance_stale", **steps[0].claimed.log_ids)
             else:
                 self._fail(steps[0].claimed, attempts.failure(e))
             return []
         for step in steps:
-            self._log.info("stage_advanced", job_id=step.claimed.job_id, stage=step.claimed.stage, worker=self.worker)
+            self._log.info("stage_advanced", **step.claimed.log_ids, worker=self.worker)
         return claimed
 
     def drain(self, queues: Sequence[str], seconds: float) -> int:
@@ -270,7 +289,8 @@ class CoreMachine:
         try:
             if callback is None:
                 raise InvalidRequest(f"Nothing handles the topic {effect.topic!r}.")
-            callback(effect.payload)
+            with self._observer.promise(effect):
+                callback(effect.payload)
         except Exception as e:  # the edge of a callback: what went wrong is kept, tried again, and finally dead
             delay = self._retry.delay(effect.attempts, self._random)
             self.store.side_effect_failed(effect, f"{type(e).__name__}: {e}", delay)
@@ -308,8 +328,7 @@ class CoreMachine:
         self.announce()
         self._log.warning(
             f"task_{decision}",
-            task_id=str(claimed.task_id),
-            attempt=claimed.attempt,
+            **claimed.log_ids,
             code=failure.code,
             error=failure.message,
         )

@@ -74,6 +74,18 @@ class Claimed:
     parameters: JsonValue = None
     checkpoint_phase: int = 0
     checkpoint_data: Mapping[str, JsonValue] | None = None
+    correlation_id: str | None = None
+
+    @property
+    def log_ids(self) -> dict[str, object]:
+        """What finds this attempt in a log."""
+        ids = {
+            "job_id": self.job_id,
+            "job_type": self.job_type,
+            "stage": self.stage,
+            "correlation_id": self.correlation_id,
+        }
+        return ids if self.is_advance else {**ids, "task_id": str(self.task_id), "attempt": self.attempt}
 
     @property
     def task_id(self) -> TaskId:

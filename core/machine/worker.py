@@ -141,7 +141,7 @@ class Worker:
                 return
             except TransientError as e:
                 self._in_doubt = True
-                self._log.warning("settling_waits", task_id=str(item.task_id), code=e.code, error=e.message)
+                self._log.warning("settling_waits", **item.log_ids, code=e.code, error=e.message)
                 if lost.wait(self._poll):
                     raise
 

@@ -44,7 +44,7 @@ class EventFilter:
     """Which events of a job; what is None does not matter."""
 
     event_type: JobEventType | None = None
-    event_status: JobEventStatus | None = None
+    event_statuses: tuple[JobEventStatus, ...] | None = None
     stage: int | None = None
     task_index: int | None = None
     since: datetime | None = None
@@ -126,9 +126,9 @@ class JobHistory:
             if not found:
                 return None
             event = next((e for e in found if e.event_type != JobEventType.JOB_FAILED), found[0])
-            before: dict[str, object] = {"position": event.event_id, "event_status": JobEventStatus.SUCCESS.value}
+            before: dict[str, object] = {"position": event.event_id, "event_statuses": [JobEventStatus.SUCCESS.value]}
             preceding = _select(conn, job, ["events_before"], before, _PRECEDING, newest_first=True)
-            success = ["events_before", "events_event_status"]
+            success = ["events_before", "events_event_statuses"]
             last = _select(conn, job, success, before, 1, newest_first=True)
         return Failure(event, preceding[::-1], last[0] if last else None)
 
@@ -149,7 +149,7 @@ class JobHistory:
 def _values(wanted: EventFilter) -> dict[str, object]:
     return {
         "event_type": wanted.event_type and wanted.event_type.value,
-        "event_status": wanted.event_status and wanted.event_status.value,
+        "event_statuses": wanted.event_statuses and [status.value for status in wanted.event_statuses],
         "stage": wanted.stage,
         "task_index": wanted.task_index,
         "since": wanted.since,

@@ -159,7 +159,7 @@ class PlatformService:
         record = _record(prepared, caller.name)
         if not self._requests.accept(record, job, caller, known=known, rerun=options.overwrites or options.joins):
             return self.accept(prepared, caller)  # another caller was first: answer from what he wrote
-        self._machine.announce()
+        self._machine.accepted(job)
         return Accepted(request_id, job.job_id, planned.job_type, JobStatus.QUEUED, True, planned.routing)
 
     def collisions(self, prepared: Prepared) -> Sequence[Collision]:

@@ -212,6 +212,12 @@ def test_health_tells_what_each_runner_does(place: Workplace) -> None:
         assert worker.health("/livez") == (200, {"status": "alive"})
         assert worker.health("/readyz") == (200, {"status": "healthy"})
         assert worker.health("/other")[0] == 404
+        told = worker.health("/test/logging")[1]
+        assert worker.health(told["verify_url"])[1] == {
+            "marker": told["marker"],
+            "written": ["info", "warning", "error"],
+        }
+        assert worker.health("/test/logging/verify?marker=none")[0] == 404
         job = place.submit("hazard_patient", "deaf")
         runner = int(place.marked("began-1"))
         code, body = worker.health()

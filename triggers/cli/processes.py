@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import Annotated
 
@@ -27,11 +28,16 @@ def serve(port: Port = None, parent: Parent = None) -> None:
     import uvicorn
 
     from composition import Runtime
+    from infrastructure.telemetry.figures import Figures
     from triggers.http.service import create_service
     from triggers.scheduler import Scheduler
 
     settings = _prepared(parent)
+    telemetry.start(settings.telemetry, "geomachine-service", prometheus=True)
     runtime = Runtime(settings)
+    Figures(runtime.gauges.read)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _done)
     with Scheduler(lambda: runtime, runtime.log):
         uvicorn.run(
             create_service(runtime),
@@ -41,6 +47,7 @@ def serve(port: Port = None, parent: Parent = None) -> None:
             access_log=False,
             timeout_graceful_shutdown=10,
         )
+    telemetry.stop()  # the last figures are read from the database
     runtime.close()
 
 
@@ -56,6 +63,10 @@ def worker(processes: Processes = None, parent: Parent = None) -> None:
 def diagnose(instance: Instance) -> list[Finding]:
     """What the machine lacks for this instance."""
     return system.examine(instance.home, ROOT / ".local" / "postgresql")
+
+
+def _done(*_: object) -> None:
+    """Uvicorn ends on a signal and then raises it again, which would kill us before we have cleaned up."""
 
 
 def _prepared(parent: int | None) -> Settings:

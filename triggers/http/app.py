@@ -24,6 +24,7 @@ from triggers.http import (
     external_databases,
     health,
     history,
+    job_logs,
     jobs,
     keys,
     maintenance,
@@ -37,6 +38,7 @@ from triggers.http import (
     reports,
     services,
     styles,
+    telemetry,
     timeline,
     trial_approvals,
     unpublish,
@@ -61,6 +63,7 @@ _MODULES = (
     services,
     jobs,
     history,
+    job_logs,
     timeline,
     operations,
     deletion,
@@ -81,6 +84,7 @@ _MODULES = (
     maintenance,
     error_catalogue,
     health,
+    telemetry,
     deprecated,
 )
 
@@ -94,6 +98,8 @@ def create_app(get_runtime: Callable[[], Runtime]) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # A span and a duration for each request; what is inside is CoreMachine's to tell, and logs are ours.
+        telemetry={"operation_spans": False, "logs": False},
     )
     app.state.get_runtime = get_runtime
     for module in _MODULES:

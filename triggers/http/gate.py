@@ -14,6 +14,8 @@ from core.errors import Unauthenticated
 from infrastructure.auth import Credentials
 from triggers.http.limits import TokenBuckets
 
+#: Who shows METRICS_KEY: no role, so that only the route which knows him lets him in.
+METRICS_READER = Principal("metrics", frozenset(), client_id="metrics", credential="metrics key")
 _WITH_PORT = re.compile(r"^(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<v4>[0-9.]+))(?::\d+)?$")
 
 

@@ -118,7 +118,7 @@ def events(
     """What happened, a page at a time. Following `next_cursor` to the end misses no event and shows none twice."""
     kind = f"{_KIND}-{order}"
     found = position(kind, after, 1)
-    wanted = EventFilter(event_type, event_status, stage, task_index, since, include_task_events)
+    wanted = EventFilter(event_type, only(event_status), stage, task_index, since, include_task_events)
     rows = runtime.history.page(
         job, wanted, limit=limit, position=found[0] if found else None, newest_first=order == "desc"
     )
@@ -143,7 +143,7 @@ def latest(
     include_task_events: bool = True,
 ) -> EventPage:
     """What happened last, newest first."""
-    wanted = EventFilter(event_type, event_status, task_events=include_task_events)
+    wanted = EventFilter(event_type, only(event_status), task_events=include_task_events)
     rows = runtime.history.latest(job, wanted, limit)
     found = [event(e, job) for e in rows]
     return EventPage(job_id=job.job_id, run=job.run, event_count=len(rows), events=found, next_cursor=None)
@@ -195,6 +195,11 @@ def failure(job: TheJob, runtime: TheRuntime) -> EventFailure:
         preceding_events=[event(e, job) for e in found.preceding] if found else [],
         last_successful_step=event(found.last_success, job) if found and found.last_success else None,
     )
+
+
+def only(status: JobEventStatus | None) -> tuple[JobEventStatus, ...] | None:
+    """A filter by one status."""
+    return None if status is None else (status,)
 
 
 def event(view: EventView, job: JobView) -> Event:

@@ -41,10 +41,10 @@ def submit(
     """Run a job. The same parameters are the same job: a finished one answers its result, a failed one runs again."""
     asked = runtime.machine.prepare(job_type, parameters or {}, submitted_by=caller.client_id)
     accepted = runtime.operations.submit(asked, caller)
-    runtime.machine.announce()
     job = runtime.jobs.job(asked.job_id)
     told: dict[str, object] = {}
     if accepted.created:
+        runtime.machine.accepted(asked)
         state = "created" if accepted.run == 1 else "resubmitted"
         told = {"queue_info": _queue_info(runtime, job)} | (_previous(runtime, job) if accepted.run > 1 else {})
     else:

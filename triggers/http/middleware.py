@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 import structlog
+from opentelemetry import trace
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -56,6 +57,7 @@ class Surroundings:
                 _mark(MutableHeaders(scope=message), request)
             await send(message)
 
+        trace.get_current_span().set_attribute("geomachine.request_id", request.state.request_id)
         with structlog.contextvars.bound_contextvars(request_id=request.state.request_id):
             try:
                 await self._app(scope, await self._checked(request, receive), marked)

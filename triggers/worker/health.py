@@ -1,4 +1,4 @@
-"""How is the worker? Three anonymous probes, answered by the parent, which no handler can block."""
+"""How is the worker, and does it log? Anonymous probes, answered by the parent, which no handler can block."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from core.errors import ConfigurationError
+from infrastructure.telemetry import trial
 
 
 class State(StrEnum):
@@ -79,10 +80,17 @@ def _handler(report: Callable[[], Report]) -> type[BaseHTTPRequestHandler]:
             case "/readyz":
                 now = report()
                 return _status(now.ready), {"status": now.status}
+            case "/test/logging":
+                marker = trial.write()
+                return HTTPStatus.OK, {"marker": marker, "verify_url": f"/test/logging/verify?marker={marker}"}
+            case "/test/logging/verify":
+                return _verified(path.rpartition("marker=")[2])
             case "/health":
                 now = report()
                 return _status(now.status == "healthy"), asdict(now)
-        return HTTPStatus.NOT_FOUND, {"error": "There are /health, /livez and /readyz."}
+        return HTTPStatus.NOT_FOUND, {
+            "error": "There are /health, /livez, /readyz, /test/logging and /test/logging/verify."
+        }
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -103,3 +111,10 @@ def _handler(report: Callable[[], Report]) -> type[BaseHTTPRequestHandler]:
 
 def _status(good: bool) -> HTTPStatus:
     return HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def _verified(marker: str) -> tuple[HTTPStatus, object]:
+    found = trial.find(marker)
+    if found is None:
+        return HTTPStatus.NOT_FOUND, {"error": "No line with this marker is remembered. Ask /test/logging again."}
+    return HTTPStatus.OK, {"marker": marker, "written": found.levels}

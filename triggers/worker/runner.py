@@ -53,6 +53,7 @@ def main(registry: Registry | None = None) -> None:
     arguments = _parsed()
     settings = config.load()
     telemetry.configure(settings.app.log_level)
+    telemetry.start(settings.telemetry, "geomachine-worker")
     slot = Slot.of_file(arguments.slot)
     runtime = Runtime(settings, registry=registry, slot=slot)
     stopping = threading.Event()
@@ -67,6 +68,7 @@ def main(registry: Registry | None = None) -> None:
     orphaned.start()
     slot.announce(runtime.worker_name)
     loop.run()
+    telemetry.stop()
     runtime.close()
 
 

@@ -28,9 +28,9 @@ AND event_id < %(position)s
 -- Of this type.
 AND event_type = %(event_type)s::app.job_event_type
 
--- name: events_event_status
--- Of this status.
-AND event_status = %(event_status)s::app.job_event_status
+-- name: events_event_statuses
+-- Of these statuses.
+AND event_status = ANY (%(event_statuses)s::app.job_event_status[])
 
 -- name: events_stage
 -- Of this stage.

@@ -35,7 +35,8 @@ DO $$ BEGIN
     IF to_regtype('app.claimed_item') IS NULL THEN
         CREATE TYPE app.claimed_item AS (
             queue_id bigint, job_key bigint, job_id text, job_type text, stage int, task_index int, attempt int, failures int,
-            max_failures int, heavy boolean, task_type text, parameters jsonb, checkpoint_phase int, checkpoint_data jsonb
+            max_failures int, heavy boolean, task_type text, parameters jsonb, checkpoint_phase int, checkpoint_data jsonb,
+            correlation_id text
         );
     END IF;
 END $$;
@@ -73,7 +74,7 @@ BEGIN
             RETURNING q.queue_id INTO v_queue_id;
             RETURN QUERY
                 SELECT v_queue_id, j.job_key, j.job_id, j.job_type, p_stages[x], -1, 1, 0, 10, false, NULL::text, NULL::jsonb,
-                    0, NULL::jsonb
+                    0, NULL::jsonb, j.correlation_id
                 FROM app.jobs j WHERE j.job_key = p_job_keys[x];
         END IF;
     END LOOP;
@@ -148,7 +149,7 @@ BEGIN
     PERFORM app.mark_started(p_worker, p_jobs, p_stages, p_indexes, p_attempts, p_heavy);
     RETURN QUERY
         SELECT c.queue_id, c.job_key, j.job_id, j.job_type, c.stage, c.task_index, c.attempt, c.failures, c.max_failures, c.heavy,
-            t.task_type, t.parameters, t.checkpoint_phase, t.checkpoint_data
+            t.task_type, t.parameters, t.checkpoint_phase, t.checkpoint_data, j.correlation_id
         FROM unnest(p_ids, p_jobs, p_stages, p_indexes, p_attempts, p_failures, p_max, p_heavy)
             AS c (queue_id, job_key, stage, task_index, attempt, failures, max_failures, heavy)
         JOIN app.jobs j ON j.job_key = c.job_key

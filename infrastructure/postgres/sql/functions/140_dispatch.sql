@@ -55,7 +55,8 @@ CREATE OR REPLACE FUNCTION app.claim_letters(
     p_worker text, p_queues text[], p_job_ids text[], p_stages int[], p_indexes int[], p_lease double precision
 ) RETURNS TABLE (
     "position" int, fate text, queue_id bigint, job_key bigint, job_id text, job_type text, stage int, task_index int, attempt int, failures int,
-    max_failures int, heavy boolean, task_type text, parameters jsonb, checkpoint_phase int, checkpoint_data jsonb
+    max_failures int, heavy boolean, task_type text, parameters jsonb, checkpoint_phase int, checkpoint_data jsonb,
+    correlation_id text
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
