@@ -8,7 +8,6 @@ from core.contracts.jobs import Job, Parallelism, Stage, StageResults, TaskSpec
 from core.contracts.vector_catalog import (
     UNPUBLISH_DROP_TABLE,
     UNPUBLISH_INVENTORY_VECTOR,
-    RemoveVector,
     UnpublishVectorParameters,
     UnpublishVectorResult,
 )
@@ -18,10 +17,9 @@ def _inventory(parameters: UnpublishVectorParameters, _: StageResults) -> Iterat
     yield TaskSpec("inventory", parameters)
 
 
-def _drop(parameters: UnpublishVectorParameters, results: StageResults) -> Iterator[TaskSpec]:
+def _drop(parameters: UnpublishVectorParameters, _: StageResults) -> Iterator[TaskSpec]:
     if not parameters.dry_run:
-        held = results.one(UNPUBLISH_INVENTORY_VECTOR, "inventory")
-        yield TaskSpec("drop", RemoveVector(parameters=parameters, held=held))
+        yield TaskSpec("drop", parameters)
 
 
 def _finalize(parameters: UnpublishVectorParameters, results: StageResults) -> UnpublishVectorResult:

@@ -15,7 +15,6 @@ from core.contracts.tasks import Contract
 Colour = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
 Opacity = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[float, Field(gt=0, le=200)]
-StyleId = Annotated[str, StringConstraints(pattern="^[a-z0-9][a-z0-9_-]*$", max_length=63)]
 
 _MAX_DEPTH = 8
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})

@@ -229,17 +229,13 @@ class FeatureTables(Protocol):
         ...
 
     def asked_for(self, requested: str) -> list[str]:
-        """The tables whose rows were last written by a run that was asked for a table of that name."""
+        """The tables with rows of a run that was asked for a table of that name."""
         ...
 
     def without_item(self, schema: str) -> list[str]:
         """Tables with a geometry that have no STAC item, finished ones only."""
         ...
 
-    def drop(self, schema: str, name: str) -> None:
-        """Drop an unfinished table with its tile view, if it is there."""
-        ...
-
-    def drop_leftovers(self, schema: str, job_id: str, keep: Sequence[str]) -> list[str]:
-        """Drop the job's unfinished tables but those to keep, skipping what is in use; the names dropped."""
+    def drop_leftovers(self, schema: str, job_id: str) -> None:
+        """Drop the job's unfinished tables, with their tile views, skipping what is in use."""
         ...

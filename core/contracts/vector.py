@@ -101,7 +101,6 @@ class FindingCode(StrEnum):
     TIME_PRECISION_LOST = "time_precision_lost"  #: times finer than a microsecond, cut
     NUL_REMOVED = "nul_removed"  #: texts with NUL characters, which PostgreSQL cannot hold
     TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252
-    NUMBER_OUT_OF_RANGE = "number_out_of_range"  #: numbers that their column cannot hold, stored as null
     FORMULA = "formula"  #: workbook cells that hold formulas, read as their last calculated values
     FORMULA_NOT_CALCULATED = "formula_not_calculated"  #: formulas without a value, read as empty cells
     LAYER_LEFT_OUT = "layer_left_out"  #: layers without features or without geometry, of which no table was made
@@ -447,7 +446,6 @@ class VectorPublished(Contract):
 class VectorProcessed(Contract):
     """All stages done by one task."""
 
-    prepared: PreparedVector
     parts: int
     published: VectorPublished
 

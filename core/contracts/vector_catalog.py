@@ -23,13 +23,6 @@ class UnpublishVectorParameters(UnpublishParameters):
     schema_name: Literal["geo"] = "geo"
 
 
-class RemoveVector(Contract):
-    """Remove what was found."""
-
-    parameters: UnpublishVectorParameters
-    held: HeldTable
-
-
 class RemovedVector(Contract):
     """The table is gone when the task completes."""
 
@@ -93,7 +86,9 @@ class CatalogVectorsResult(JobResult):
 UNPUBLISH_INVENTORY_VECTOR = TaskType(
     "unpublish_inventory_vector", UnpublishVectorParameters, HeldTable, Queue.VECTOR, Weight.HEAVY
 )
-UNPUBLISH_DROP_TABLE = TaskType("unpublish_drop_table", RemoveVector, RemovedVector, Queue.VECTOR, Weight.HEAVY)
+UNPUBLISH_DROP_TABLE = TaskType(
+    "unpublish_drop_table", UnpublishVectorParameters, RemovedVector, Queue.VECTOR, Weight.HEAVY
+)
 VECTOR_LIST_TABLES = TaskType(
     "vector_list_tables", CatalogVectorsParameters, TablesToCatalog, Queue.VECTOR, Weight.HEAVY
 )

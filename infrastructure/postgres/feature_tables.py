@@ -149,7 +149,7 @@ class PostgresFeatureTables:
             return feature_reads.held(conn, schema, name)
 
     def asked_for(self, requested: str) -> list[str]:
-        """The tables whose rows were last written by a run that was asked for a table of that name."""
+        """The tables with rows of a run that was asked for a table of that name."""
         with connection(self._pool) as conn:
             return [name for (name,) in conn.execute(_Q["asked_for"], {"requested": requested})]
 
@@ -159,18 +159,12 @@ class PostgresFeatureTables:
             values = {"schema": schema, "mark": STAGING_MARK}
             return [name for (name,) in conn.execute(_Q["without_item"], values)]
 
-    def drop(self, schema: str, name: str) -> None:
-        """Drop an unfinished table with its tile view, if it is there."""
-        with transaction(self._pool) as conn:
-            _drop(conn, schema, name)
-
-    def drop_leftovers(self, schema: str, job_id: str, keep: Sequence[str]) -> list[str]:
-        """Drop the job's unfinished tables but those to keep, skipping what is in use; the names dropped."""
+    def drop_leftovers(self, schema: str, job_id: str) -> None:
+        """Drop the job's unfinished tables, skipping what is in use."""
         pattern = f"%{STAGING_MARK}{job_id[:8]}_%".replace("_", r"\_")
         with connection(self._pool) as conn:
-            values = {"schema": schema, "pattern": pattern, "keep": list(keep)}
-            found = conn.execute(_Q["leftovers"], values).fetchall()
-            return [name for (name,) in found if _drop_if_free(conn, schema, name)]
+            for (name,) in conn.execute(_Q["leftovers"], {"schema": schema, "pattern": pattern}).fetchall():
+                _drop_if_free(conn, schema, name)
 
     def drop_abandoned(self) -> int:
         """Drop the unfinished tables of jobs that have ended, skipping what is in use; how many."""

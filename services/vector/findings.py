@@ -25,7 +25,6 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.RING_ORIENTATION: "Polygons whose rings do not run as RFC 7946 wants: {count}.",
     FindingCode.REPEATED_POINTS: "Geometries with the same vertex twice in a row: {count}.",
     FindingCode.DUPLICATE_FEATURES: "Features like an earlier one in geometry and every attribute, left out: {count}.",
-    FindingCode.NUMBER_OUT_OF_RANGE: "Numbers that their column cannot hold, stored as null: {count}.",
     FindingCode.PROMOTED_TO_MULTI: "Single geometries, stored as Multi geometries: {count}.",
     FindingCode.Z_FILLED: "Geometries without height, stored with height 0 as others have heights: {count}.",
     FindingCode.Z_DROPPED: "Geometries with height in a layer declared without, stored without: {count}.",

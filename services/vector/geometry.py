@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyproj
 import shapely
 
@@ -148,8 +147,11 @@ def _with_measures(kept: Shapes, measured: np.ndarray, target: GeometryTarget) -
     exact = measured & ~kept.reshaped
     kept.count(FindingCode.M_FILLED, ~exact)
     move = None if target.transformer is None else target.transformer.transform
-    own = measures.rewritten(kept.column, target.has_z, move)
-    return pc.if_else(pa.array(exact), own, measures.rewritten(kept.written(), target.has_z, None))
+    found = np.empty(len(exact), object)
+    for rows, column, moved in ((exact, kept.column, move), (~exact, kept.written(), None)):
+        made = measures.rewritten(column.filter(pa.array(rows)), target.has_z, moved)
+        found[rows] = made.to_numpy(zero_copy_only=False)
+    return pa.array(found, pa.binary())
 
 
 def _promoted(geometry: pa.Array, kept: Shapes, target: GeometryTarget) -> pa.Array:

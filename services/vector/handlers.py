@@ -71,7 +71,7 @@ def process(parameters: ProcessVectorParameters, ctx: TaskContext) -> VectorProc
         if not checkpoint.should_skip(_INDEXED):
             publishing.index(task, ctx)
             checkpoint.save_and_stop_if_requested(_INDEXED, {})
-        return VectorProcessed(prepared=prepared, parts=len(uploaded), published=publishing.publish(task, ctx))
+        return VectorProcessed(parts=len(uploaded), published=publishing.publish(task, ctx))
 
 
 def _fetcher(parameters: ProcessVectorParameters, ctx: TaskContext) -> Callable[[], Path]:
@@ -95,7 +95,7 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
         if parameters.write_mode is WriteMode.OVERWRITE:
             _require_same_item(parameters, table, len(tables) == 1, ctx)
     prepared = PreparedVector(layers=planned, size_bytes=blob.size, etag=blob.etag, started_at=started)
-    ctx.tables.drop_leftovers(parameters.schema_name, ctx.job_id, keep=())
+    ctx.tables.drop_leftovers(parameters.schema_name, ctx.job_id)
     for number in range(len(prepared.layers)):
         for staging in prepared.staging(ctx.job_id, number):
             ctx.tables.create(staging)

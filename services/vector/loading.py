@@ -120,7 +120,7 @@ def cleaning_target(source: SourcePlan, table: TablePlan, parameters: ProcessVec
 def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]) -> Generator[pa.RecordBatch]:
     """Run `source` in a thread, a few batches ahead. Its error is raised here; when nobody reads on, it stops.
 
-    `on_batch` is called in the reading thread before each batch and may raise.
+    `on_batch` is called before each batch in the thread that takes it, and may raise.
     """
     waiting: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_WAITING)
     abandoned = threading.Event()

@@ -59,7 +59,7 @@ def tidied(ctx: TaskContext, schema: str) -> Iterator[None]:
     except (DataError, RequestError):
         # Best effort: what somebody still writes into is dropped by the timer.
         with contextlib.suppress(GeomachineError):
-            ctx.tables.drop_leftovers(schema, ctx.job_id, keep=())
+            ctx.tables.drop_leftovers(schema, ctx.job_id)
         raise
 
 

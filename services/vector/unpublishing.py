@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.contracts.context import TaskContext
 from core.contracts.effects import RemoveFeatureTable
 from core.contracts.tables import HeldTable
-from core.contracts.vector_catalog import RemovedVector, RemoveVector, UnpublishVectorParameters
+from core.contracts.vector_catalog import RemovedVector, UnpublishVectorParameters
 from core.errors import Conflict, NotFound
 
 
@@ -24,9 +24,8 @@ def inventory(parameters: UnpublishVectorParameters, ctx: TaskContext) -> HeldTa
     return held
 
 
-def drop_table(task: RemoveVector, ctx: TaskContext) -> RemovedVector:
+def drop_table(parameters: UnpublishVectorParameters, ctx: TaskContext) -> RemovedVector:
     """The table and all that speaks of it are gone when the task completes."""
-    parameters = task.parameters
     ctx.commit_with(
         RemoveFeatureTable(
             schema=parameters.schema_name,

@@ -98,8 +98,7 @@ select relname
 from pg_class
 where relnamespace = (select oid from pg_namespace where nspname = %(schema)s)
   and relkind = 'r'
-  and relname like %(pattern)s
-  and not relname = any (%(keep)s);
+  and relname like %(pattern)s;
 
 -- name: abandoned
 -- Staging tables whose job has ended, one way or another.
@@ -115,7 +114,7 @@ where n.nspname = 'geo' and c.relkind = 'r' and c.relname ~ '__stg_[0-9a-f]{8}_[
 set local lock_timeout = '2s';
 
 -- name: asked_for
--- Tables whose last run was asked for one name.
+-- Tables with rows of a run that was asked for one name.
 select distinct table_name
 from app.vector_etl_tracking
 where requested_table = %(requested)s and status = 'completed'
