@@ -348,6 +348,13 @@ class ExternalDatabaseSettings(BaseSettings):
     port: int = Field(5432, alias="EXTERNAL_DB_PORT", ge=1, le=65535)
     user: str | None = Field(None, alias="EXTERNAL_DB_USER")
     password: SecretStr | None = Field(None, alias="EXTERNAL_DB_PASSWORD")
+    sslmode: str = Field("require", alias="EXTERNAL_DB_SSLMODE", pattern="^(disable|require|verify-ca|verify-full)$")
+
+    @model_validator(mode="after")
+    def _whole(self) -> ExternalDatabaseSettings:
+        if self.password is not None and self.user is None:
+            raise ValueError("EXTERNAL_DB_PASSWORD is set but EXTERNAL_DB_USER is not: say whose password it is.")
+        return self
 
     @property
     def hosts(self) -> tuple[str, ...]:

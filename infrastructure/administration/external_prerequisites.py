@@ -55,8 +55,11 @@ def unreachable(target: Target, error: psycopg.OperationalError) -> list[Prerequ
     text = str(error).lower()  # libpq has no code for what happens before it is logged in
     if "fatal:" in text and any(word in text for word in ("role ", "password", "authentication", "pg_hba", "log in")):
         return _listed({"server": (True, None), "identity": (False, "The server refuses its login.")}, target)
-    missing = "database" in text and "does not exist" in text
-    detail = "There is no such database." if missing else "The server does not answer."
+    detail = "The server does not answer."
+    if "database" in text and "does not exist" in text:
+        detail = "There is no such database."
+    elif "does not support ssl" in text:
+        detail = "The server offers no TLS, and nothing is sent without (EXTERNAL_DB_SSLMODE)."
     return _listed({"server": (False, detail)}, target)
 
 

@@ -36,8 +36,9 @@ def refuse_strangers(target: Target, settings: ExternalDatabaseSettings) -> None
 def login(target: Target, settings: ExternalDatabaseSettings) -> str:
     """What libpq needs, with a password of this moment. Never to be logged."""
     parts = {"host": target.host, "port": str(settings.port), "dbname": target.database, "connect_timeout": "10"}
+    parts["sslmode"] = settings.sslmode
     if settings.user is not None:
         password = {"password": settings.password.get_secret_value()} if settings.password else {}
         return make_conninfo(**parts, user=settings.user, **password)
     token = EntraTokens(target.client_id).current()
-    return make_conninfo(**parts, user=target.user or target.client_id, password=token, sslmode="require")
+    return make_conninfo(**parts, user=target.user or target.client_id, password=token)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import ValidationError
 
 from config import ExternalDatabaseSettings
 from infrastructure.postgres.schema import pgstac
@@ -58,14 +59,21 @@ def outside(empty_db: str) -> Iterator[Outside]:
 
 @pytest.fixture
 def api(api: Api, outside: Outside) -> Api:
-    """The API, which may prepare that database."""
-    settings = ExternalDatabaseSettings(
-        EXTERNAL_DB_ALLOWED_HOSTS=outside.host,
-        EXTERNAL_DB_PORT=outside.port,
-        EXTERNAL_DB_USER=outside.user,
-        EXTERNAL_DB_PASSWORD=outside.password,
-    )
+    """The API, which may prepare that database, whose server has no TLS."""
+    return allowing(api, outside, EXTERNAL_DB_SSLMODE="disable")
+
+
+def allowing(api: Api, outside: Outside, **changes: object) -> Api:
+    given = {
+        "EXTERNAL_DB_ALLOWED_HOSTS": outside.host,
+        "EXTERNAL_DB_PORT": outside.port,
+        "EXTERNAL_DB_USER": outside.user,
+        "EXTERNAL_DB_PASSWORD": outside.password,
+        **changes,
+    }
+    settings = ExternalDatabaseSettings.model_validate(given)
     api.runtime.settings = replace(api.runtime.settings, external_databases=settings)
+    api.runtime.__dict__.pop("external_databases", None)
     return api
 
 
@@ -116,6 +124,27 @@ def test_without_a_target_the_six_are_explained(api: Api) -> None:
     found = api.get("/api/admin/external/prereqs")
     assert (found["ready"], len(found["prerequisites"])) == (False, 6)
     assert all(each["met"] is None and each["fix"] for each in found["prerequisites"])
+
+
+def test_half_a_target_is_refused(api: Api, outside: Outside) -> None:
+    for left_out in target(outside):
+        given = {name: value for name, value in target(outside).items() if name != left_out}
+        answer = api.of("ada").get("/api/admin/external/prereqs", params=given)
+        assert (answer.status_code, left_out in answer.json()["error"]) == (400, True)
+
+
+def test_no_password_goes_to_a_server_without_tls(api: Api, outside: Outside) -> None:
+    assert outside.run("SHOW ssl") == [("off",)]
+    outside.make_ready()
+    allowing(api, outside)
+    server = api.get("/api/admin/external/prereqs", **target(outside))["prerequisites"][0]
+    assert (server["met"], "TLS" in server["detail"]) == (False, True)
+    assert initialize(api, outside)[0] == 409
+
+
+def test_a_password_needs_a_user() -> None:
+    with pytest.raises(ValidationError, match="EXTERNAL_DB_USER"):
+        ExternalDatabaseSettings.model_validate({"EXTERNAL_DB_PASSWORD": "x"})
 
 
 def test_nothing_is_done_while_a_prerequisite_is_not_met(api: Api, outside: Outside) -> None:

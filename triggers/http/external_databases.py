@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from core.errors import InvalidRequest
 from core.models.audit import AuditAction
 from infrastructure.administration import external_prerequisites
 from infrastructure.administration.external_prerequisites import Preparation, Prerequisite
@@ -61,7 +62,13 @@ def prereqs(
     admin_umi_name: Annotated[User | None, Query()] = None,
 ) -> Prerequisites:
     """What has to be done before a database can be prepared; with a target, how each stands."""
+    needed = (target_host, target_database, admin_umi_client_id)
     if target_host is None or target_database is None or admin_umi_client_id is None:
+        if any((*needed, admin_umi_name)):
+            raise InvalidRequest(
+                "A target takes target_host, target_database and admin_umi_client_id.",
+                hint="Leave all of them out to have the six prerequisites explained.",
+            )
         return Prerequisites(ready=False, target_host=None, prerequisites=external_prerequisites.unknown(None))
     target = Target(target_host, target_database, admin_umi_client_id, admin_umi_name)
     found = runtime.external_databases.examine(target)
