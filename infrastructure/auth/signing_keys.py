@@ -25,19 +25,31 @@ class SigningKeys:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._read_at: float | None = None
         self._asked_at: float | None = None
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key of that id; None when the issuer publishes none. Raises IdentityUnavailable at first."""
-        with self._lock:
-            now = self._clock()
-            stale = self._read_at is None or now - self._read_at > _FRESH
-            asked_lately = self._asked_at is not None and now - self._asked_at < _PAUSE
-            if (stale or kid not in self._keys) and not asked_lately:
-                self._refresh(now)
-            if self._read_at is None:
-                raise IdentityUnavailable(hint="Try again in a moment.")
-            return self._keys.get(kid)
+        """The key of that id; None when the issuer publishes none. Raises IdentityUnavailable at first.
+
+        Whose key is known never waits for the issuer, except the one who asks it.
+        """
+        known = self._keys.get(kid)
+        stale = self._read_at is None or self._clock() - self._read_at > _FRESH
+        if (stale or known is None) and self._asking.acquire(blocking=known is None):
+            try:
+                self._ask(kid)
+            finally:
+                self._asking.release()
+        if self._read_at is None:
+            raise IdentityUnavailable(hint="Try again in a moment.")
+        return self._keys.get(kid)
+
+    def _ask(self, kid: str) -> None:
+        """Read the keys again, unless that was done lately, maybe while we waited for our turn."""
+        now = self._clock()
+        stale = self._read_at is None or now - self._read_at > _FRESH
+        asked_lately = self._asked_at is not None and now - self._asked_at < _PAUSE
+        if (stale or kid not in self._keys) and not asked_lately:
+            self._refresh(now)
 
     def _refresh(self, now: float) -> None:
         self._asked_at = now

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -192,6 +193,27 @@ def test_an_issuer_that_is_away_stops_nobody_whose_key_is_known(issuer: Issuer) 
     issuer.up = False
     clock.now += 24 * 3600
     assert tokens.identify(issuer.token()).client_id == "oid-of-paula"
+
+
+def test_a_slow_issuer_keeps_nobody_waiting_whose_key_is_known(issuer: Issuer) -> None:
+    clock = Clock()
+    chosen = settings(issuer)
+    tokens = EntraTokens(chosen, SigningKeys(chosen.keys_url, clock))
+    old, before = issuer.token(), issuer.asked
+    tokens.identify(old)
+    issuer.keys["k2"] = issuer.keys["k1"]
+    clock.now += 31
+    issuer.open.clear()
+    with ThreadPoolExecutor(2) as threads:
+        asking = threads.submit(tokens.identify, issuer.token(headers={"kid": "k2"}))
+        while issuer.asked == before + 1:
+            assert not asking.done()
+        try:
+            assert threads.submit(tokens.identify, old).result(3).client_id == "oid-of-paula"
+            assert not asking.done()
+        finally:
+            issuer.open.set()
+        assert asking.result().client_id == "oid-of-paula"
 
 
 def test_before_keys_were_ever_read_a_token_is_not_wrong_but_uncheckable(issuer: Issuer) -> None:

@@ -16,18 +16,21 @@ AUDIENCE = "api://geomachine"
 
 
 class Issuer:
-    """Keys by id; `asked` counts how often they were read, `up` says whether it answers."""
+    """Keys by id; `asked` counts how often they were read, `up` says whether it answers, `open` when."""
 
     def __init__(self) -> None:
         self.keys: dict[str, RSAPrivateKey] = {}
         self.asked = 0
         self.up = True
+        self.open = threading.Event()
+        self.open.set()
         self.rotate("k1")
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
+                issuer.open.wait(60)
                 known = self.path == f"/{TENANT}/discovery/v2.0/keys"
                 body = json.dumps({"keys": issuer.published()}).encode() if known else b"{}"
                 self.send_response((200 if known else 404) if issuer.up else 500)
