@@ -36,6 +36,11 @@ class Credentials:
             return easy_auth.identify(header, self._easy_auth)
         return None
 
+    def unfamiliar(self, headers: Mapping[str, str]) -> bool:
+        """True for an API key that has to be looked up first, having never been seen to work."""
+        key = headers.get(_KEY)
+        return key is not None and self.keys.unfamiliar(key)
+
     def _bearer(self, authorization: str) -> Principal:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():

@@ -63,6 +63,15 @@ class KeyRing:
             )
         return Principal(key.name, frozenset(key.roles), key.client_id, credential=f"key {key.key_id}", limited=True)
 
+    def unfamiliar(self, given: str) -> bool:
+        """True for what looks like a key of the database and was not found to be one before."""
+        text = key_text.parse(given)
+        if text is None:
+            return False
+        with self._lock:
+            known = self._known.get(text.key_id)
+        return known is None or known[1] is None or not text.matches(known[1].digest)
+
     def forget(self, key_id: str) -> None:
         """Read a key anew at its next use."""
         with self._lock:
@@ -86,8 +95,8 @@ class KeyRing:
             return known[1]
         key = self._store.find(key_id)
         with self._lock:
-            if len(self._known) >= _MOST:
-                self._known.clear()
+            if len(self._known) >= _MOST:  # with ids that somebody made up
+                self._known = {known_id: kept for known_id, kept in self._known.items() if kept[1] is not None}
             self._known[key_id] = (now, key)
         return key
 

@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from starlette.requests import HTTPConnection
 import config
 from composition import Runtime
 from config import AppSettings, AuthSettings, DatabaseSettings, ServerSettings
+from core.errors import GeomachineError
+from core.models.access import ApiKey, Role
 from infrastructure import telemetry
-from infrastructure.auth import Credentials
+from infrastructure.auth import Credentials, key_text
 from infrastructure.auth.keys import KeyRing
 from tests.support.api import Api
 from tests.support.issuer import AUDIENCE, TENANT, Issuer
@@ -70,6 +73,52 @@ def test_who_tries_keys_out_is_slowed_down(db: str, tmp_path: Path) -> None:
         assert client.get("/api/jobs", headers={"X-API-Key": KEY}).status_code == 200
 
 
+class Shelf:
+    """Keeps one key and counts how often it is asked."""
+
+    def __init__(self, key: ApiKey) -> None:
+        self.key = key
+        self.asked = 0
+
+    def find(self, key_id: str) -> ApiKey | None:
+        self.asked += 1
+        return self.key if key_id == self.key.key_id else None
+
+    def touch(self, used: Mapping[str, datetime]) -> None:
+        """Remember nothing."""
+
+
+def test_whoever_tries_keys_out_too_fast_does_not_have_them_looked_up(db: str, tmp_path: Path) -> None:
+    good, new = (key_text.make() for _ in range(2))
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    key = ApiKey(
+        key_id=good.key_id,
+        client_id="acme",
+        name="acme",
+        roles=[Role.PARTNER],
+        digest=good.digest,
+        created_by="ada",
+        created_at=moment,
+    )
+    shelf = Shelf(key)
+    limits = ServerSettings.model_validate({"RATE_LIMIT_PUBLIC_PER_SECOND": 0.01, "RATE_LIMIT_PUBLIC_BURST": 2})
+    gate = Gate(limits, Credentials(AuthSettings(), KeyRing({}, shelf)))
+
+    def come(given: object) -> str:
+        headers = [(b"x-api-key", str(given).encode())]
+        try:
+            found = gate.admit(HTTPConnection({"type": "http", "client": ("192.0.2.1", 5), "headers": headers}))
+        except GeomachineError as e:
+            return e.code
+        return found.client_id if found else "public"
+
+    assert come(good) == "acme"
+    tried = [come(key_text.make()) for _ in range(5)]
+    assert tried == ["UNAUTHENTICATED"] * 2 + ["RATE_LIMITED"] * 3
+    assert shelf.asked == 3
+    assert (come(good), come(new)) == ("acme", "RATE_LIMITED"), "a key that worked goes on working from there"
+
+
 def test_a_bucket_fills_at_its_rate_up_to_its_burst() -> None:
     now = [0.0]
     buckets = TokenBuckets(2.0, 4, clock=lambda: now[0])
@@ -98,6 +147,8 @@ def test_a_bucket_fills_at_its_rate_up_to_its_burst() -> None:
         (1, "[2001:db8::1]:99", "2001:db8::1"),
         (2, "198.51.100.7", "192.0.2.1"),
         (1, "", "192.0.2.1"),
+        (1, "6.6.6.6\n198.51.100.7", "198.51.100.7"),
+        (2, "6.6.6.6\n198.51.100.7\n10.0.0.1", "198.51.100.7"),
     ],
 )
 def test_a_callers_address_is_what_the_outermost_trusted_proxy_saw(proxies: int, forwarded: str, address: str) -> None:
@@ -107,7 +158,7 @@ def test_a_callers_address_is_what_the_outermost_trusted_proxy_saw(proxies: int,
     scope = {
         "type": "http",
         "client": ("192.0.2.1", 5),
-        "headers": [(b"x-forwarded-for", forwarded.encode())],
+        "headers": [(b"x-forwarded-for", line.encode()) for line in forwarded.split("\n")],
         "path": "/",
     }
     assert gate.address(HTTPConnection(scope)) == address

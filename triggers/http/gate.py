@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 from starlette.requests import HTTPConnection
@@ -31,6 +31,8 @@ class Gate:
     def admit(self, request: HTTPConnection) -> Principal | None:
         """The caller, None for the public. Raises Unauthenticated, IdentityUnavailable or RateLimited."""
         address = self.address(request)
+        if self.credentials.unfamiliar(request.headers):
+            self._public.require(address)  # who tries keys out does not have each looked up
         try:
             found = self.credentials.identify(request.headers)
         except Unauthenticated:
@@ -48,13 +50,16 @@ class Gate:
         peer = request.client.host if request.client else "unknown"
         if not self._proxies:
             return peer
-        seen = _forwarded(request.headers)
+        seen = _forwarded(request.headers.getlist("x-forwarded-for"))
         return seen[-self._proxies] if len(seen) >= self._proxies else peer
 
 
-def _forwarded(headers: Mapping[str, str]) -> list[str]:
-    """The addresses in X-Forwarded-For, without the ports that Azure adds."""
-    parts = [part.strip()[:64] for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+def _forwarded(lines: Sequence[str]) -> list[str]:
+    """The addresses in X-Forwarded-For, without the ports that Azure adds.
+
+    A proxy may add a line of its own behind the caller's instead of going on in that.
+    """
+    parts = [part.strip()[:64] for part in ",".join(lines).split(",") if part.strip()]
     found = []
     for part in parts:
         match = _WITH_PORT.match(part)

@@ -32,6 +32,13 @@ class TokenBuckets:
 
     def take(self, caller: str) -> None:
         """Take a token out of the caller's bucket. Raises RateLimited when it is empty."""
+        self._want(caller, taken=1)
+
+    def require(self, caller: str) -> None:
+        """Raise RateLimited when the caller's bucket is empty; takes nothing."""
+        self._want(caller, taken=0)
+
+    def _want(self, caller: str, *, taken: int) -> None:
         if not self._rate:
             return
         with self._lock:
@@ -43,7 +50,7 @@ class TokenBuckets:
             if len(self._buckets) > _MOST:
                 self._buckets.popitem(last=False)
             if bucket.tokens >= 1:
-                bucket.tokens -= 1
+                bucket.tokens -= taken
                 return
             wait = math.ceil((1 - bucket.tokens) / self._rate)
         raise RateLimited(
