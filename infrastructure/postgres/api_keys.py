@@ -66,9 +66,14 @@ class ApiKeys:
             return made
 
     def rotate(self, key_id: str, grace: timedelta, by: Principal) -> MadeKey:
-        """Make a key that replaces another, which works for the time of grace. Raises NotFound or Conflict."""
+        """Make a key that replaces another, which works for the time of grace.
+
+        Raises NotFound, or Conflict for one that is withdrawn, expired or replaced: its successor would end with it, or
+        there would be two.
+        """
         with transaction(self._pool) as conn:
             old = _valid(conn, key_id)
+            _refuse_ended(conn, key_id)
             made = _create(conn, NewKey(old.client_id, old.name, old.roles, old.expires_at), by, replaces=key_id)
             if grace:
                 conn.execute(_SQL["expire"], {"key_id": key_id, "grace": grace})
@@ -118,6 +123,16 @@ def _valid(conn: Connection, key_id: str) -> ApiKey:
     if key.revoked_at is not None:
         raise Conflict(f"API key {key_id} was revoked already.")
     return key
+
+
+def _refuse_ended(conn: Connection, key_id: str) -> None:
+    row = conn.execute(_SQL["ended"], {"key_id": key_id}).fetchone()
+    assert row is not None  # it is locked
+    expired, successor = row
+    if successor is not None:
+        raise Conflict(f"API key {key_id} was replaced by {successor} already.", hint="Rotate or revoke that one.")
+    if expired:
+        raise Conflict(f"API key {key_id} has expired.", hint="Make a new one.")
 
 
 def _one(conn: Connection, name: str, values: Mapping[str, object]) -> ApiKey | None:

@@ -97,6 +97,30 @@ def test_a_rotated_key_sees_the_same_jobs_and_the_old_one_stops(api: Api) -> Non
     assert api.of(stranger["secret_key"]).get(f"/api/jobs/status/{job}").status_code == 404
 
 
+def rotate(api: Api, key_id: str, hours: float = 1) -> tuple[int, dict]:
+    answer = api.of("ada").post(f"/api/admin/keys/{key_id}/rotate", json={"grace_hours": hours})
+    return answer.status_code, answer.json()
+
+
+def test_a_key_that_has_expired_is_not_rotated_into_one_that_has_too(api: Api) -> None:
+    key = make(api, expires_in_days=1)["key"]["key_id"]
+    api.query(
+        "UPDATE app.api_keys SET created_at = now() - interval '2 days', expires_at = now() - interval '1 second'"
+    )
+    status, answer = rotate(api, key)
+    assert (status, "expired" in answer["error"]) == (409, True)
+
+
+def test_a_key_has_one_successor_at_a_time(api: Api) -> None:
+    key = make(api)["key"]["key_id"]
+    status, first = rotate(api, key)
+    assert status == 201
+    status, answer = rotate(api, key)
+    assert (status, first["key"]["key_id"] in answer["error"]) == (409, True)
+    assert rotate(api, first["key"]["key_id"])[0] == 201
+    assert api.get("/api/admin/keys", client_id="acme")["count"] == 3
+
+
 def test_key_changes_are_in_the_audit_log(api: Api) -> None:
     made = make(api)
     again = api.of("ada").post(f"/api/admin/keys/{made['key']['key_id']}/rotate", json={"grace_hours": 1}).json()

@@ -112,7 +112,10 @@ def create(runtime: TheRuntime, caller: Admin, body: CreateKey) -> KeyMade:
 
 @router.post("/{key_id}/rotate", status_code=201)
 def rotate(key_id: KeyId, runtime: TheRuntime, caller: Admin, body: RotateKey | None = None) -> KeyMade:
-    """Make a key that replaces another, for the same client and roles. 409 for one that is withdrawn."""
+    """Make a key that replaces another, for the same client and roles.
+
+    409 for one that is withdrawn, has expired or was replaced before.
+    """
     made = runtime.api_keys.rotate(key_id, timedelta(hours=(body or RotateKey()).grace_hours), caller)
     runtime.key_ring.forget(key_id)
     return _made(made)

@@ -18,6 +18,12 @@ RETURNING *
 -- The key, held until the transaction ends.
 SELECT * FROM app.api_keys WHERE key_id = %(key_id)s FOR UPDATE
 
+-- name: ended
+-- Whether a key has expired, and which key that is not withdrawn has replaced it.
+SELECT coalesce(k.expires_at <= clock_timestamp(), false),
+    (SELECT s.key_id FROM app.api_keys s WHERE s.replaces = k.key_id AND s.revoked_at IS NULL LIMIT 1)
+FROM app.api_keys k WHERE k.key_id = %(key_id)s
+
 -- name: revoke
 -- Withdraw a key for good.
 UPDATE app.api_keys SET revoked_at = clock_timestamp(), revoked_by = %(by)s WHERE key_id = %(key_id)s RETURNING *
