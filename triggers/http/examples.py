@@ -1,4 +1,4 @@
-"""A request body to start from, for every operation that takes one. The tests send each of them."""
+"""A request body to start from, for every operation that takes one. The tests send each of them where it succeeds."""
 
 from __future__ import annotations
 
