@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import rasterio
-from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import CogFile, CreateCogInput
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import ContractViolation
+from services.raster import structure
 from services.raster.georeference import grid
 from services.raster.names import output_folder, stem
 from services.raster.pixels import Progress, checksums
@@ -40,14 +40,10 @@ def verify(output: Path, name: BlobName, expected: PixelFacts | None, progress: 
 
 
 def _structural_errors(output: Path) -> list[str]:
-    """What rio-cogeo says, but for the levels that are just one tile wide: it takes those for striped."""
-    errors = [error for error in cog_validate(str(output), quiet=True)[1] if not error.endswith("is not tiled")]
-    with rasterio.open(output) as written:
-        shapes, levels = [*written.block_shapes], len(written.overviews(1))
-    for level in range(levels):
-        with rasterio.open(output, overview_level=level) as overview:
-            shapes += overview.block_shapes
-    return [*errors, *(f"blocks of {shape[1]} x {shape[0]}" for shape in shapes if shape != (BLOCK, BLOCK))]
+    """Why it is no COG, or not one of ours."""
+    shapes = [shape for level in structure.levels(str(output)) for shape in level.blocks]
+    others = [f"blocks of {shape[1]} x {shape[0]}" for shape in shapes if shape != (BLOCK, BLOCK)]
+    return [*structure.errors(str(output)), *others]
 
 
 def make_cog(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rasterio.io import DatasetReader
-from rio_cogeo.cogeo import cog_validate
 
 from core.contracts.raster import (
     MAX_PIXELS,
@@ -20,7 +19,7 @@ from core.contracts.raster import (
     ValidateRasterInput,
 )
 from core.errors import InvalidRaster
-from services.raster import classify, quality, slices
+from services.raster import classify, quality, slices, structure
 from services.raster.georeference import Placement, grid, place
 from services.raster.glance import glance
 from services.raster.header import acquisition_time, check_structure, cloud_cover, layout
@@ -103,7 +102,7 @@ def _assemble(dataset: DatasetReader, found: Gathered) -> RasterInspection:
         layout=layout(dataset),
         raster_type=kind,
         detection=detection,
-        is_cog=dataset.driver == "GTiff" and bool(cog_validate(located.path, quiet=True)[0]),
+        is_cog=dataset.driver == "GTiff" and not structure.errors(located.path),
         acquired=acquisition_time(dataset) or (moments[0] if moments else None),
         acquired_until=moments[1] if moments and moments[1] != moments[0] else None,
         cloud_cover=cloud_cover(dataset),

@@ -283,3 +283,17 @@ def test_reading_stops_between_blocks_when_asked(rig, tmp_path):
 def test_nothing_is_written_beside_the_source(rig, tmp_path):
     rig.run(write_tiff(tmp_path / "a.tif", hills()))
     assert rig.stored(CONTAINER) == ["a.tif"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 1400), (512, 1400), (2048, 600), (700, 300)])
+def test_a_cog_one_of_whose_levels_is_a_tile_wide_is_one(rig: RasterRig, tmp_path: Path, width: int, height: int):
+    pixels = np.random.default_rng(1).integers(1, 900, (height, width), dtype=np.uint16)
+    made = tmp_path / "made.tif"
+    rasterio.shutil.copy(write_tiff(tmp_path / "plain.tif", pixels), made, driver="COG", blocksize=512)
+    assert rig.inspect(made).is_cog
+
+
+@pytest.mark.parametrize("rows", [1, 16, 511])
+def test_strips_are_no_tiles_however_wide_they_are(rig: RasterRig, tmp_path: Path, rows: int):
+    pixels = np.random.default_rng(1).integers(1, 900, (1400, 512), dtype=np.uint16)
+    assert not rig.inspect(write_tiff(tmp_path / "strips.tif", pixels, blockysize=rows)).is_cog
