@@ -22,5 +22,6 @@ class FindingCode(StrEnum):
     DOUBLE_PRECISION = "DOUBLE_PRECISION"  #: 64-bit fractions
     WIDE_INTEGER = "WIDE_INTEGER"  #: whole numbers in a type wider than their range
     TYPE_UNCERTAIN = "TYPE_UNCERTAIN"  #: the kind of raster is a guess
+    STATISTICS_ESTIMATED = "STATISTICS_ESTIMATED"  #: from an overview; not every pixel was read
     VISUALIZATION_IS_LOSSLESS = "VISUALIZATION_IS_LOSSLESS"  #: neither JPEG nor WEBP can serve this raster
     VISUALIZATION_IS_WEBP = "VISUALIZATION_IS_WEBP"  #: a picture with transparency, which JPEG has not

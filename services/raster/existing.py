@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePosixPath
-
-import rasterio
 
 from core.contracts.catalog import missing_collection
 from core.contracts.catalog_container import (
@@ -15,16 +12,35 @@ from core.contracts.catalog_container import (
     ContainerListing,
 )
 from core.contracts.context import TaskContext
-from core.contracts.raster import CogFile, CreateCogOutput, OutputTier, RasterInspection, ValidateRasterInput
-from core.contracts.storage import BlobName, ObjectStorage
+from core.contracts.raster import (
+    CogFile,
+    CreateCogOutput,
+    Finding,
+    OutputTier,
+    RasterInspection,
+    RasterType,
+    Severity,
+    ValidateRasterInput,
+)
+from core.contracts.raster_findings import FindingCode
+from core.contracts.storage import BlobName
 from core.errors import InvalidRaster, NotFound
 from core.naming import distinct_slugs
 from services.containers.inventory import wanted
 from services.raster import handlers
-from services.raster.gdal import gdal_session, reading
+from services.raster.gdal import gdal_session
+from services.raster.glance import SIDE
+from services.raster.inspect import inspect_header
+from services.raster.source import locate
 
 _PAGE = 500
-_LOSSY = frozenset({"jpeg", "webp", "jxl"})
+_LOSSY = frozenset({"JPEG", "WEBP", "JXL"})
+_ESTIMATED = Finding(
+    code=FindingCode.STATISTICS_ESTIMATED,
+    severity=Severity.INFO,
+    message="Statistics are estimates from an overview: the pixels of a COG that is there already are not read.",
+    fix="Have process_raster_v2 make a COG of it for exact ones.",
+)
 
 
 def list_files(params: CatalogContainerParameters, ctx: TaskContext) -> ContainerListing:
@@ -55,44 +71,40 @@ def list_files(params: CatalogContainerParameters, ctx: TaskContext) -> Containe
 
 
 def describe_blob(params: CatalogBlobInput, ctx: TaskContext) -> CatalogedBlob:
-    """Inspect a COG where it lies. Raises InvalidRaster for a raster that is none."""
-    request = ValidateRasterInput(
-        blob_name=params.blob_name, container_name=params.container_name, raster_type=params.raster_type
-    )
-    inspection = handlers.validate(request, ctx)
-    if not inspection.is_cog:
-        raise InvalidRaster(
-            f"{params.source} is no Cloud-Optimized GeoTIFF.", hint="Have process_raster_v2 make one of it."
-        )
-    cog = existing_cog(params.source, inspection, ctx.storage)
-    return CatalogedBlob(inspection=inspection, made=CreateCogOutput(cogs=(cog,)))
+    """Look at a COG where it lies. Raises InvalidRaster for a raster that is none."""
+    inspection = look(params.source, params.raster_type, ctx)
+    return CatalogedBlob(inspection=inspection, made=CreateCogOutput(cogs=(existing_cog(params.source, inspection),)))
 
 
-def existing_cog(name: BlobName, inspection: RasterInspection, storage: ObjectStorage) -> CogFile:
-    """The COG as the pipeline would have described one of its own."""
-    with gdal_session(storage, name), reading(name, "open the COG"), rasterio.open(storage.gdal_path(name)) as cog:
-        compression = cog.compression.name.lower() if cog.compression else "none"
-        blocksize, overviews = cog.block_shapes[0][0], tuple(cog.overviews(1))
+def look(name: BlobName, kind: RasterType, ctx: TaskContext) -> RasterInspection:
+    """What the header and an overview of a COG tell. Raises InvalidRaster for a raster that is none."""
+    asked = ValidateRasterInput(blob_name=name.path, container_name=name.container, raster_type=kind)
+    request = handlers.admitted(asked, ctx.catalog, ctx.max_raster_pixels)
+    with gdal_session(ctx.storage, name):
+        found = inspect_header(locate(ctx.storage, name, ctx.workdir), request)
+    if not found.is_cog:
+        raise InvalidRaster(f"{name} is no Cloud-Optimized GeoTIFF.", hint="Have process_raster_v2 make one of it.")
+    if max(found.grid.width, found.grid.height) <= SIDE:
+        return found  # its one overview was all of it
+    return found.model_copy(update={"findings": (*found.findings, _ESTIMATED)})
+
+
+def existing_cog(name: BlobName, inspection: RasterInspection, checksum: str = "") -> CogFile:
+    """The COG as the pipeline would have described one of its own; `checksum` where all of it was read."""
+    compression = (inspection.layout.compression or "none").upper()
     return CogFile(
         container_name=name.container,
         blob_name=name.path,
         tier=OutputTier.VISUALIZATION if compression in _LOSSY else OutputTier.ANALYSIS,
-        compression=compression.upper(),
+        compression=compression,
         lossless=True,
         size_bytes=inspection.size_bytes,
-        checksum=_sha256(storage, name),
-        blocksize=blocksize,
-        overviews=overviews,
+        checksum=checksum,
+        blocksize=inspection.layout.block_height,
+        overviews=inspection.layout.overviews,
         band_colors=tuple(band.color for band in inspection.bands),
         grid=inspection.grid,
         statistics=tuple(band.statistics for band in inspection.bands),
         band_checksums=tuple(band.checksum for band in inspection.bands),
         processing_seconds=0.0,
     )
-
-
-def _sha256(storage: ObjectStorage, name: BlobName) -> str:
-    digest = hashlib.sha256()
-    for piece in storage.stream(name):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -19,16 +19,15 @@ from core.contracts.ingest import (
     IngestStatus,
     ItemToCopy,
 )
-from core.contracts.raster import ExtractStacInput, ValidateRasterInput
+from core.contracts.raster import ExtractStacInput, RasterType
 from core.contracts.raster_collection import CatalogedCollection
 from core.contracts.storage import BlobName
 from core.errors import DataError, Interrupted, InvalidRaster, InvalidRequest, RequestError
 from core.naming import immutable_name, slug
-from services.raster import handlers
 from services.raster.cog import MEDIA_TYPE, sha256
 from services.raster.collections import catalog
 from services.raster.describing import metadata_of
-from services.raster.existing import existing_cog
+from services.raster.existing import existing_cog, look
 from services.raster.ingest_documents import failed, first_problem
 from services.raster.metadata import RasterMetadata
 from services.raster.part import part
@@ -76,20 +75,18 @@ def register(task: IngestRegisterInput, ctx: TaskContext) -> CatalogedCollection
 
 def _copied(task: IngestBatchInput, item: ItemToCopy, ctx: TaskContext) -> CopiedItem:
     source = BlobName(task.source_container, item.blob)
-    request = ValidateRasterInput(container_name=source.container, blob_name=source.path)
-    inspection = handlers.validate(request, ctx)
-    if not inspection.is_cog:
-        raise InvalidRaster(f"{source} is no Cloud-Optimized GeoTIFF.", hint="Have process_raster_v2 make one of it.")
+    inspection = look(source, RasterType.AUTO, ctx)
     _same_place(item, inspection.grid.bbox)
     local = ctx.workdir / "copy.tif"
     ctx.storage.download(source, local)
     folder = f"{slug(task.dataset.collection_id)}/ingested"
-    target = immutable_name(task.target_container, folder, slug(item.item_id), sha256(local), ".tif")
-    ctx.storage.upload(local, target, content_type=MEDIA_TYPE)
-    cog = existing_cog(target, inspection, ctx.storage)
+    checksum = sha256(local)
+    target = immutable_name(task.target_container, folder, slug(item.item_id), checksum, ".tif")
     dataset = task.dataset.model_copy(update={"item_id": item.item_id, "title": None, "description": None})
+    cog = existing_cog(target, inspection, checksum)
     made = ExtractStacInput(dataset=dataset, inspection=inspection, cogs=(cog,))
     _told(metadata_of(made, ctx), item.document)  # refused here, it is one item's fault and not all items'
+    ctx.storage.upload(local, target, content_type=MEDIA_TYPE)
     return CopiedItem(document=item.document, request=made)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import rasterio.shutil
 
+from core.contracts.catalog_container import CatalogBlobInput
 from core.contracts.context import Sight
+from core.contracts.ingest import IngestBatchInput, ItemToCopy
 from core.contracts.raster import Coverage, ValidateRasterInput
 from core.contracts.raster_collection import RasterCollectionParameters
 from core.contracts.storage import BlobName
+from services.raster.existing import describe_blob
 from services.raster.gdal import gdal_session
+from services.raster.ingesting import copy_batch
 from services.raster.inspect import inspect_header
 from services.raster.preview import preview
 from services.raster.source import locate
@@ -66,6 +72,38 @@ def test_a_remote_cog_is_known_from_its_header_and_one_overview(far: tuple[Remot
     assert few.mean == pytest.approx(all_.mean, rel=0.01) and few.valid_percent == pytest.approx(87.5, abs=1)
     assert (few.percentile_2, few.percentile_98) == pytest.approx((all_.percentile_2, all_.percentile_98), rel=0.02)
     assert found.bands[0].checksum == "" and whole.bands[0].checksum
+
+
+def test_a_remote_cog_is_catalogued_for_less_than_a_fiftieth_of_it(far: tuple[RemoteStorage, Traffic], tmp_path: Path):
+    storage, traffic = far
+    path = cog(tmp_path)
+    rig = RasterRig(tmp_path / "work", storage)
+    rig.folder.mkdir()
+    blob = rig.upload(path)
+    described = describe_blob(CatalogBlobInput(container_name=blob.container, blob_name=blob.path), rig.context())
+    assert traffic.bytes < path.stat().st_size / 50 and len(traffic.requests) <= 8, (traffic.bytes, traffic.requests)
+    with rasterio.open(path) as source:
+        made = described.made.cogs[0]
+        assert (made.blocksize, list(made.overviews)) == (source.block_shapes[0][0], source.overviews(1))
+        assert (made.grid.width, made.grid.height, made.compression) == (source.width, source.height, "DEFLATE")
+    assert made.checksum == "" and "STATISTICS_ESTIMATED" in {f.code for f in described.inspection.findings}
+
+
+def test_a_remote_cog_is_ingested_by_reading_it_once(far: tuple[RemoteStorage, Traffic], tmp_path: Path):
+    storage, traffic = far
+    path = cog(tmp_path)
+    rig = RasterRig(tmp_path / "work", storage)
+    rig.folder.mkdir()
+    blob, size = rig.upload(path), path.stat().st_size
+    dataset = rig.parameters(blob).dataset
+    item = ItemToCopy(item_id="i", blob=blob.path, document={"properties": {"datetime": "2021-05-06T07:08:09Z"}})
+    batch = IngestBatchInput(
+        dataset=dataset, source_container=blob.container, target_container="silver-cogs", items=(item,)
+    )
+    done = copy_batch(batch, rig.context())
+    assert traffic.bytes < size * 1.02 and len(traffic.requests) <= 9, (traffic.bytes / size, traffic.requests)
+    [stored] = storage.list("silver-cogs")
+    assert done.copied[0].request.cogs[0].checksum == hashlib.sha256(storage.read(stored.name)).hexdigest()
 
 
 def test_a_large_file_without_overviews_costs_a_block_and_no_more(far: tuple[RemoteStorage, Traffic], tmp_path: Path):

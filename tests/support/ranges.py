@@ -39,6 +39,18 @@ class RemoteStorage(LocalStorage):
         self._traffic.requests.append("head")
         return super().head(name)
 
+    def stream(self, name: BlobName, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        self._whole("stream", name)
+        return super().stream(name, start=start, end=end)
+
+    def download(self, name: BlobName, destination: Path) -> StoredBlob:
+        self._whole("download", name)
+        return super().download(name, destination)
+
+    def _whole(self, how: str, name: BlobName) -> None:
+        self._traffic.requests.append(how)
+        self._traffic.bytes += super().head(name).size
+
     def read(self, name: BlobName, *, start: int = 0, length: int | None = None) -> bytes:
         found = super().read(name, start=start, length=length)
         self._traffic.requests.append(f"read {len(found)}")
