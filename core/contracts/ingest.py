@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from core.contracts.jobs import JobResult
-from core.contracts.raster import ExtractStacInput, RasterDataset
+from core.contracts.raster import COG_CONTAINER, ExtractStacInput, RasterDataset
 from core.contracts.raster_collection import CatalogedCollection, CollectionReference, MosaicSummary
 from core.contracts.storage import BlobName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
@@ -28,7 +28,7 @@ class IngestCollectionParameters(RasterDataset):
 
     collection_id: str | None = Field(None, min_length=1, max_length=600, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")  # type: ignore[assignment]  # the document names it
     source_container: str
-    target_container: str = "silver-cogs"
+    target_container: str = COG_CONTAINER
     collection_json_path: str = Field("collection.json", min_length=1, max_length=900)
     items_path: str | None = Field(None, min_length=1, max_length=900)
     batch_size: int = Field(100, ge=1, le=500)

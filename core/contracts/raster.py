@@ -14,6 +14,8 @@ from core.contracts.tasks import Contract, Queue, TaskType, Weight
 from core.errors import InvalidRequest
 from core.models.platform import AccessLevel
 
+#: Where COGs and the mosaics of their collections are kept.
+COG_CONTAINER = "silver-cogs"
 #: Width times height above which a raster is refused before any pixel is read.
 MAX_PIXELS = 4_000_000_000
 
@@ -139,7 +141,7 @@ class RasterOptions(Contract):
             return None
         folder = value.strip("/")
         try:
-            BlobName("silver-cogs", f"{folder}/x.tif")
+            BlobName(COG_CONTAINER, f"{folder}/x.tif")
         except InvalidRequest as e:
             raise ValueError(f"output_folder {value!r} is not a plain relative path.") from e
         return folder

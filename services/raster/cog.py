@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import rasterio
 
-from core.contracts.raster import CogFile, CreateCogInput
+from core.contracts.raster import COG_CONTAINER, CogFile, CreateCogInput
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import ContractViolation
 from services.raster import structure
@@ -20,7 +20,6 @@ from services.raster.profiles import BLOCK, CogProfile, access_tier
 from services.raster.views import PixelFacts, Prepared
 from services.raster.writing import write
 
-CONTAINER = "silver-cogs"
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 #: Told how far one COG is, 0 to 100, and what is being done; raises to stop.
@@ -72,7 +71,7 @@ def _describe(
     output: Path, prepared: Prepared, profile: CogProfile, request: CreateCogInput, facts: PixelFacts, started: float
 ) -> CogFile:
     checksum = sha256(output)
-    blob = BlobName(CONTAINER, cog_path(request, profile, checksum))
+    blob = BlobName(COG_CONTAINER, cog_path(request, profile, checksum))
     with rasterio.open(output) as written:
         return CogFile(
             container_name=blob.container,

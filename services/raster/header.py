@@ -10,6 +10,7 @@ from rasterio.io import DatasetReader
 
 from core.contracts.raster import RasterLayout
 from core.errors import InvalidRaster, UnsupportedFormat
+from services.stac.properties import timestamp
 
 #: Bands above which no item could describe them; bytes above which a single block is not decoded.
 MAX_BANDS = 1000
@@ -81,13 +82,8 @@ def acquisition_time(dataset: DatasetReader) -> str | None:
             moment = datetime.strptime(stated.strip(), form)  # noqa: DTZ007  the zone is set below
         except ValueError:
             continue
-        return rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     return None
-
-
-def rfc3339(moment: datetime) -> str:
-    """In UTC, as STAC wants it."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def cloud_cover(dataset: DatasetReader) -> float | None:

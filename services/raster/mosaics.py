@@ -16,11 +16,10 @@ from pydantic import JsonValue
 from core.contracts.catalog import CatalogMember
 from core.contracts.context import TaskContext
 from core.contracts.effects import MOSAIC_ASSET, MosaicFile, StacJson
-from core.contracts.raster import Bounds
+from core.contracts.raster import COG_CONTAINER, Bounds
 from core.contracts.raster_collection import MosaicSummary
 from core.naming import immutable_name, slug
 
-CONTAINER = "silver-cogs"
 MEDIA_TYPE = "application/json"
 _TILES = morecantile.tms.get("WebMercatorQuad")
 _LATITUDE = 85.051
@@ -62,7 +61,7 @@ def _written(
 ) -> tuple[MosaicFile, MosaicSummary]:
     document = mosaicjson(collection_id, members.values(), maxzoom)
     data = json.dumps(document, separators=(",", ":")).encode()
-    name = immutable_name(CONTAINER, _folder(collection_id), "mosaic", hashlib.sha256(data).hexdigest(), ".json")
+    name = immutable_name(COG_CONTAINER, _folder(collection_id), "mosaic", hashlib.sha256(data).hexdigest(), ".json")
     ctx.storage.put(data, name, content_type=MEDIA_TYPE)
     href = ctx.storage.href(name)
     _tidy(ctx, collection_id, {name.path, *_path(ctx, stored)})
@@ -167,7 +166,7 @@ def _path(ctx: TaskContext, assets: dict[str, dict[str, str]]) -> set[str]:
 def _tidy(ctx: TaskContext, collection_id: str, kept: set[str]) -> None:
     """Delete what earlier changes of the collection left, but nothing that a job may be about to refer to."""
     settled, folder = datetime.now(UTC) - _SETTLED, f"{_folder(collection_id)}/"
-    for blob in list(ctx.storage.list(CONTAINER, folder)):
+    for blob in list(ctx.storage.list(COG_CONTAINER, folder)):
         ours = _OURS.fullmatch(blob.name.path.removeprefix(folder))
         if ours and blob.name.path not in kept and blob.last_modified < settled:
             ctx.storage.delete(blob.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,31 +67,35 @@ class Gatherer:
 
 def scan(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelScan:
     """Read every pixel once. Raises UnreadableSource with the first block that fails."""
-    gatherer, masked = Gatherer(dataset), has_internal_mask(dataset)
-    done, pixels = 0, dataset.width * dataset.height
-    for window in windows(dataset):
-        block, mask = read(dataset, window, name, masked)
-        gatherer.take(int(window.row_off), int(window.col_off), block, mask)
-        done += int(window.width * window.height)
-        progress(100.0 * done / pixels)
+    gatherer = Gatherer(dataset)
+    for row, column, block, mask in _blocks(dataset, name, progress):
+        gatherer.take(row, column, block, mask)
     return gatherer.result()
 
 
 def checksums(dataset: DatasetReader, name: BlobName, progress: Progress) -> PixelSums:
     """The checksums that `scan` makes, without the statistics."""
     sums = [CellChecksum(dataset.width, dataset.height) for _ in dataset.indexes]
-    masked, mask_sum = has_internal_mask(dataset), CellChecksum(dataset.width, dataset.height)
-    done, pixels = 0, dataset.width * dataset.height
-    for window in windows(dataset):
-        block, mask = read(dataset, window, name, masked)
-        row, column = int(window.row_off), int(window.col_off)
+    mask_sum = CellChecksum(dataset.width, dataset.height)
+    for row, column, block, mask in _blocks(dataset, name, progress):
         for i, band in enumerate(sums):
             band.update(row, column, block[i].astype(np.dtype(dataset.dtypes[i]), copy=False))
         if mask is not None:
             mask_sum.update(row, column, mask)
+    return PixelSums([band.hexdigest() for band in sums], mask_sum.hexdigest() if has_internal_mask(dataset) else None)
+
+
+def _blocks(
+    dataset: DatasetReader, name: BlobName, progress: Progress
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray | None]]:
+    """Every window: its first row and column, its pixels, and those of the internal mask where there is one."""
+    masked = has_internal_mask(dataset)
+    done, pixels = 0, dataset.width * dataset.height
+    for window in windows(dataset):
+        block, mask = read(dataset, window, name, masked)
+        yield int(window.row_off), int(window.col_off), block, mask
         done += int(window.width * window.height)
         progress(100.0 * done / pixels)
-    return PixelSums([band.hexdigest() for band in sums], mask_sum.hexdigest() if masked else None)
 
 
 def has_internal_mask(dataset: DatasetReader) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rasterio.io import DatasetReader
 
-from services.raster.header import rfc3339
+from services.stac.properties import timestamp
 
 _NETCDF, _ZARR = re.compile(r"^NETCDF_DIM_(.+)$"), re.compile(r"^DIM_(.+)_VALUE$")
 _SINCE = re.compile(
@@ -33,7 +33,7 @@ def span(dataset: DatasetReader) -> tuple[str, str] | None:
         tags = dataset.tags(band)
         valid = tags.get("GRIB_VALID_TIME", "").split()
         if valid and valid[0].isdigit():
-            moments.append(rfc3339(datetime.fromtimestamp(int(valid[0]), UTC)))
+            moments.append(timestamp(datetime.fromtimestamp(int(valid[0]), UTC)))
             continue
         times = [value for _, value in _places(dataset, band) if value.endswith("Z")]
         if not times:
@@ -70,4 +70,4 @@ def _value(text: str, units: str, calendar: str) -> str:
         moment = start + timedelta(**{f"{unit.lower()}s": float(text)})
     except (ValueError, OverflowError):
         return f"{text} {units}".strip()
-    return rfc3339(moment)
+    return timestamp(moment)
