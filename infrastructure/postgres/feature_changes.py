@@ -18,6 +18,7 @@ from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
 _Q = Queries("feature_changes")
+_COMMON = Queries("feature_common")
 _PUBLICATION = ("published", "published_at", "created_at")
 _REPLACED = [name for name in GeoTableCatalog.model_fields if name not in ("table_name", *_PUBLICATION)]
 _TRACKED = [name for name in VectorEtlTracking.model_fields if name not in ("table_name", "etl_job_id", "created_at")]
@@ -30,8 +31,8 @@ def apply_swap(conn: Connection, effect: SwapFeatureTable) -> None:
     is another item's.
     """
     names = {"schema": effect.schema, "table": effect.table, "name": effect.table}
-    conn.execute(_Q["serialize_change"], names)
-    kind = conn.execute(_Q["relation_kind"], names).fetchone()
+    conn.execute(_COMMON["serialize_change"], names)
+    kind = conn.execute(_COMMON["relation_kind"], names).fetchone()
     if kind is not None:
         _require_replaceable(effect, kind[0])
         replaced = feature_reads.catalog(conn, effect.table)
@@ -44,7 +45,7 @@ def apply_swap(conn: Connection, effect: SwapFeatureTable) -> None:
     write_catalog(conn, effect.catalog.model_copy(update={"tile_view": view}))
     conn.execute(_Q["supersede_tracking"], {"table_name": effect.table, "job_id": effect.tracking.etl_job_id})
     _write_tracking(conn, effect.tracking)
-    conn.execute(_Q["forget_load"], {"staging": effect.staging})
+    conn.execute(_COMMON["forget_load"], {"staging": effect.staging})
     if effect.style is not None:
         write_style(conn, effect.style)
 
@@ -54,7 +55,7 @@ def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
 
     Raises TargetChanged when somebody else was faster, DuplicateKey when the table has a key twice.
     """
-    conn.execute(_Q["serialize_change"], {"schema": effect.schema, "table": effect.table})
+    conn.execute(_COMMON["serialize_change"], {"schema": effect.schema, "table": effect.table})
     row = conn.execute(_Q["lock_catalog"], {"table_name": effect.table}).fetchone()
     if row is None or row[0] != effect.expected:
         raise TargetChanged(f"Table {effect.schema}.{effect.table} changed while rows for it were made.")
@@ -73,14 +74,14 @@ def apply_merge(conn: Connection, effect: MergeFeatureTable) -> None:
         raise DuplicateKey(f"{where}: {e.diag.message_detail}", hint=f"{hint}, or leave them out.") from e
     except psycopg.errors.UndefinedTable as e:
         raise _gone(effect.schema, effect.staging) from e
-    conn.execute(sql.SQL(_Q["drop"]).format(table=staging))
-    conn.execute(sql.SQL(_Q["analyze"]).format(table=live))
+    conn.execute(sql.SQL(_COMMON["drop"]).format(table=staging))
+    conn.execute(sql.SQL(_COMMON["analyze"]).format(table=live))
     if effect.catalog.tile_view is not None:
         view = sql.Identifier(effect.schema, effect.catalog.tile_view)
         conn.execute(sql.SQL(_Q["refresh_view"]).format(view=view))
     write_catalog(conn, effect.catalog)
     _write_tracking(conn, effect.tracking)
-    conn.execute(_Q["forget_load"], {"staging": effect.staging})
+    conn.execute(_COMMON["forget_load"], {"staging": effect.staging})
 
 
 def drop_table(conn: Connection, schema: str, table: str) -> None:
@@ -89,8 +90,8 @@ def drop_table(conn: Connection, schema: str, table: str) -> None:
     try:
         with _impatient(conn, schema, table):
             if row is not None and row[0] is not None:
-                conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, row[0])))
-            conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, table)))
+                conn.execute(sql.SQL(_COMMON["drop_view"]).format(view=sql.Identifier(schema, row[0])))
+            conn.execute(sql.SQL(_COMMON["drop"]).format(table=sql.Identifier(schema, table)))
     except psycopg.errors.DependentObjectsStillExist as e:
         raise Conflict(
             f"Table {schema}.{table} cannot be replaced or dropped: {str(e).splitlines()[0]}.",
@@ -101,8 +102,8 @@ def drop_table(conn: Connection, schema: str, table: str) -> None:
 def drop_waiting(conn: Connection, schema: str, staging: str) -> None:
     """Drop a table that waits beside the published ones, with its tile view. Raises TargetChanged when it is in use."""
     with _impatient(conn, schema, staging):
-        conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, staging_view(staging))))
-        conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, staging)))
+        conn.execute(sql.SQL(_COMMON["drop_view"]).format(view=sql.Identifier(schema, staging_view(staging))))
+        conn.execute(sql.SQL(_COMMON["drop"]).format(table=sql.Identifier(schema, staging)))
 
 
 def rename_with_view(conn: Connection, schema: str, current: str, view: str, wanted: str) -> None:
@@ -111,7 +112,7 @@ def rename_with_view(conn: Connection, schema: str, current: str, view: str, wan
     Raises TargetChanged when it is in use, Conflict when it is gone.
     """
     _rename(conn, "rename_table", schema, current, wanted)
-    if conn.execute(_Q["relation_kind"], {"schema": schema, "name": view}).fetchone() == ("m",):
+    if conn.execute(_COMMON["relation_kind"], {"schema": schema, "name": view}).fetchone() == ("m",):
         _rename(conn, "rename_view", schema, view, staging_view(wanted))
 
 
@@ -156,7 +157,7 @@ def _require_replaceable(effect: SwapFeatureTable, kind: str) -> None:
 
 def _take_view(conn: Connection, effect: SwapFeatureTable) -> str | None:
     staged = staging_view(effect.staging)
-    if conn.execute(_Q["relation_kind"], {"schema": effect.schema, "name": staged}).fetchone() is None:
+    if conn.execute(_COMMON["relation_kind"], {"schema": effect.schema, "name": staged}).fetchone() is None:
         return None
     name = _cut(effect.table, "_tiles")
     if _taken(conn, effect.schema, name):

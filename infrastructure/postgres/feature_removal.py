@@ -11,16 +11,18 @@ from infrastructure.postgres.pool import Connection
 from infrastructure.postgres.queries import Queries
 
 _Q = Queries("feature_removal")
+_COMMON = Queries("feature_common")
+_PGSTAC = Queries("pgstac")
 
 
 def apply_remove(conn: Connection, effect: RemoveFeatureTable) -> None:
     """Remove what there is of a table. Raises Conflict for what the public sees, unless the effect says so."""
-    conn.execute(_Q["serialize_change"], {"schema": effect.schema, "table": effect.table})
+    conn.execute(_COMMON["serialize_change"], {"schema": effect.schema, "table": effect.table})
     held = feature_reads.held(conn, effect.schema, effect.table)
     item = {"collection_id": held.stac_collection_id, "item_id": held.stac_item_id}
     if held.stac_collection_id is not None:
         # Now that nobody approves it meanwhile.
-        conn.execute(_Q["lock_collection"], item)
+        conn.execute(_PGSTAC["lock_collection"], item)
         held = feature_reads.held(conn, effect.schema, effect.table)
     if held.published and not effect.force:
         raise Conflict(
@@ -43,7 +45,7 @@ def apply_catalog(conn: Connection, effect: CatalogFeatureTable) -> None:
     Raises TargetChanged when the table is no longer as it was measured.
     """
     names = {"schema": effect.catalog.schema_name, "table": effect.catalog.table_name}
-    conn.execute(_Q["serialize_change"], names)
+    conn.execute(_COMMON["serialize_change"], names)
     live = feature_reads.live(conn, names["schema"], names["table"])
     known = None if live is None or live.catalog is None else live.catalog.updated_at
     if live is None or live.geometry_type != effect.catalog.geometry_type or known != effect.expected:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Q = Queries("feature_tables")
+_COMMON = Queries("feature_common")
 
 
 class PostgresFeatureTables:
@@ -86,13 +87,13 @@ class PostgresFeatureTables:
             done = conn.execute(_Q["has_primary_key"], {"table": name.as_string(conn)}).fetchone()
             if done != (True,):
                 _build(conn, table, wanted)
-            conn.execute(sql.SQL(_Q["analyze"]).format(table=name))
+            conn.execute(sql.SQL(_COMMON["analyze"]).format(table=name))
 
     def build_tile_view(self, table: FeatureTable, max_vertices: int) -> None:
         """The table's rows in pieces of at most so many vertices, indexed."""
         view = sql.Identifier(table.schema, staging_view(table.name))
         with transaction(self._pool) as conn:
-            conn.execute(sql.SQL(_Q["drop_view"]).format(view=view))
+            conn.execute(sql.SQL(_COMMON["drop_view"]).format(view=view))
             conn.execute(_Q["index_memory"])
             conn.execute(
                 sql.SQL(_Q["create_tile_view"]).format(
@@ -104,7 +105,7 @@ class PostgresFeatureTables:
                 )
             )
             conn.execute(sql.SQL(_Q["index_geometry"]).format(table=view))
-            conn.execute(sql.SQL(_Q["analyze"]).format(table=view))
+            conn.execute(sql.SQL(_COMMON["analyze"]).format(table=view))
 
     def require_key(self, table: FeatureTable, key: Sequence[str]) -> None:
         """Raise DuplicateKey when the columns are null in a row, or together the same in two."""
@@ -131,7 +132,7 @@ class PostgresFeatureTables:
     def exists(self, schema: str, name: str) -> bool:
         """True when a table, view or other relation of that name is there."""
         with connection(self._pool) as conn:
-            return conn.execute(_Q["relation_kind"], {"schema": schema, "name": name}).fetchone() is not None
+            return conn.execute(_COMMON["relation_kind"], {"schema": schema, "name": name}).fetchone() is not None
 
     def live(self, schema: str, name: str) -> LiveTable | None:
         """The table of that name; None when there is none."""
@@ -215,9 +216,9 @@ def _build(conn: Connection, table: FeatureTable, wanted: TableIndexes) -> None:
 
 
 def _drop(conn: Connection, schema: str, name: str) -> None:
-    conn.execute(sql.SQL(_Q["drop_view"]).format(view=sql.Identifier(schema, staging_view(name))))
-    conn.execute(sql.SQL(_Q["drop"]).format(table=sql.Identifier(schema, name)))
-    conn.execute(_Q["forget_load"], {"staging": name})
+    conn.execute(sql.SQL(_COMMON["drop_view"]).format(view=sql.Identifier(schema, staging_view(name))))
+    conn.execute(sql.SQL(_COMMON["drop"]).format(table=sql.Identifier(schema, name)))
+    conn.execute(_COMMON["forget_load"], {"staging": name})
 
 
 def _drop_if_free(conn: Connection, schema: str, name: str) -> bool:

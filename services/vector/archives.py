@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from core.contracts.vector import EXTENSIONS
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
 
 MAX_MEMBERS = 20_000
@@ -17,10 +18,8 @@ MAX_UNPACKED = 20 * 1024**3
 MAX_RATIO = 200
 RATIO_FREE = 50 * 1024**2
 
-_DATA_SUFFIXES = (
-    ".shp", ".gpkg", ".geojson", ".json", ".topojson", ".geojsonl", ".geojsons", ".geojsonseq", ".ndjson", ".fgb",
-    ".kml", ".kmz", ".gml", ".gpx", ".parquet", ".geoparquet", ".csv", ".tsv", ".xlsx", ".tab", ".mif", ".dxf",
-)  # fmt: skip
+#: Text files in an archive say something about the data, and an archive is unpacked.
+_DATA_SUFFIXES = {f".{extension}" for extension in EXTENSIONS} - {".txt", ".zip", ".gdb"}
 
 
 def check(path: Path, shown: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.contracts.context import TaskContext
 from core.contracts.effects import CatalogFeatureTable, UpsertStacItem
-from core.contracts.tables import FeatureColumn, FeatureTable, LiveTable, SqlType, TableFacts
+from core.contracts.tables import LiveTable, SqlType, TableFacts
 from core.contracts.vector import ColumnPlan, TablePlan, require_table_name
 from core.contracts.vector_catalog import (
     CataloguedVector,
@@ -14,7 +14,8 @@ from core.contracts.vector_catalog import (
 )
 from core.errors import NotFound
 from core.models.catalog import GeoTableCatalog
-from services.vector import default_styles, reference_systems
+from services.stac.names import table_item_id
+from services.vector import columns, default_styles, reference_systems
 from services.vector.metadata import EXTERNAL, PROJECTION_EXTENSION, TABLE_EXTENSION, VectorMetadata
 
 _TYPES = {t.value: t for t in SqlType}
@@ -47,9 +48,7 @@ def extract_stac(task: CatalogVector, ctx: TaskContext) -> CataloguedVector:
     facts = ctx.tables.facts(live.as_feature_table(), temporal)
     catalog = _catalog(task.parameters, live, plan, facts)
     metadata = VectorMetadata.from_internal_db(catalog, ctx.tables.tracking(name))
-    columns = tuple(FeatureColumn(c.name, c.sql_type, c.source_name) for c in plan.columns)
-    table = FeatureTable(schema, name, plan.geometry_type, plan.srid, columns)
-    style = default_styles.default_style(ctx.tables, table, plan, None)
+    style = default_styles.default_style(ctx.tables, plan.staging(name), plan, None)
     ctx.commit_with(CatalogFeatureTable(catalog, style, live.catalog.updated_at if live.catalog else None))
     ctx.commit_with(UpsertStacItem(metadata.to_stac_collection(), metadata.to_stac_item()))
     return CataloguedVector(
@@ -74,12 +73,12 @@ def _reason(live: LiveTable | None, *, known: bool) -> str | None:
 
 
 def _plan(live: LiveTable, geometry_type: str) -> TablePlan:
-    columns = tuple(
+    attributes = tuple(
         ColumnPlan(name=name, sql_type=_TYPES.get(kind, SqlType.TEXT), source_name=name)
         for name, kind in live.columns.items()
     )
     return TablePlan(
-        schema_name=live.schema, name=live.name, geometry_type=geometry_type, srid=live.srid, columns=columns
+        schema_name=live.schema, name=live.name, geometry_type=geometry_type, srid=live.srid, columns=attributes
     )
 
 
@@ -94,10 +93,7 @@ def _catalog(
         access_level=parameters.access_level.value,
         primary_key=live.primary_key or "id",
         table_type=EXTERNAL,
-        column_definitions={
-            name: {"type": kind, "source_name": name, "position": position}
-            for position, (name, kind) in enumerate(live.columns.items(), 1)
-        },
+        column_definitions=columns.definitions((name, kind, name) for name, kind in live.columns.items()),
     )
     minx, miny, maxx, maxy = reference_systems.lonlat_bounds(facts.bbox, f"EPSG:{plan.srid}")
     return known.model_copy(
@@ -111,7 +107,7 @@ def _catalog(
             "srid": plan.srid,
             "feature_count": facts.row_count,
             "stac_collection_id": known.stac_collection_id or parameters.collection_id,
-            "stac_item_id": known.stac_item_id or f"postgis-{live.schema}-{live.name}",
+            "stac_item_id": known.stac_item_id or table_item_id(live.schema, live.name),
             "stac_extensions": [TABLE_EXTENSION, PROJECTION_EXTENSION],
         }
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
+from pydantic import JsonValue
 
 from core.contracts.tables import SqlType
 from core.contracts.vector import ColumnPlan
@@ -48,6 +49,14 @@ def resolve(names: Sequence[str], columns: Sequence[ColumnPlan], shown: str, wha
     known = {c.source_name: c.name for c in reversed(columns)} | {c.name: c.name for c in columns}
     require_columns(names, list(known), shown, what)
     return tuple(dict.fromkeys(known[n] for n in names))
+
+
+def definitions(columns: Iterable[tuple[str, str, str]]) -> dict[str, JsonValue]:
+    """Columns by name, type and name in the source, as the catalogue has them: jsonb keeps no order of keys."""
+    return {
+        name: {"type": kind, "source_name": source, "position": position}
+        for position, (name, kind, source) in enumerate(columns, 1)
+    }
 
 
 def safe_names(sources: Sequence[str], mapping: Mapping[str, str]) -> list[str]:

@@ -25,7 +25,7 @@ from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_types
 from services.vector.delimited_spans import Span, cuts
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey, TableReader, surveyed
+from services.vector.readers import GEOMETRY, Survey, TableReader, runs, surveyed
 
 _BLOCK, _MAX_BLOCK = 1 << 20, 256 << 20
 _DELIMITERS = ",;\t|"
@@ -92,13 +92,7 @@ class DelimitedReader(TableReader):
 
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
         """Runs of spans."""
-        starts, size = self._scan.starts, self._path.stat().st_size
-        count = max(1, min(wanted, len(starts)))
-        edges = [*(starts[len(starts) * i // count] for i in range(count)), (size, self._scan.rows)]
-        return tuple(
-            Partition(first_id=first + 1, features=last - first, start=start, stop=stop)
-            for (start, first), (stop, last) in pairwise(edges)
-        )
+        return runs(self._scan.starts, (self._path.stat().st_size, self._scan.rows), wanted)
 
     def geometries(self, _: Findings) -> Iterator[pa.Array]:
         """The geometries alone."""

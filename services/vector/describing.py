@@ -23,6 +23,7 @@ from core.contracts.vector import (
 from core.models.catalog import EtlStatus, GeoTableCatalog, VectorEtlTracking
 from services.stac.names import table_item_id
 from services.stac.properties import CREATED_BY
+from services.vector import columns
 from services.vector.metadata import PROJECTION_EXTENSION, TABLE_EXTENSION, VectorMetadata
 from services.vector.reference_systems import Bounds
 
@@ -92,9 +93,7 @@ def published(table: LoadedTable, catalog: GeoTableCatalog) -> PublishedTable:
         geometry_types=table.facts.geometry_types,
         source_crs=table.source.crs,
         srid=table.plan.srid,
-        column_definitions={
-            c.name: {"type": c.sql_type.value, "source_name": c.source_name} for c in table.plan.columns
-        },
+        column_definitions=_definitions(table.plan),
     )
 
 
@@ -135,7 +134,7 @@ def _catalog(table: LoadedTable) -> GeoTableCatalog:
         "stac_collection_id": parameters.collection_id,
         "stac_item_id": table.item_id,
         "stac_extensions": [TABLE_EXTENSION, PROJECTION_EXTENSION],
-        "column_definitions": column_definitions(plan),
+        "column_definitions": _definitions(plan),
     }
     return GeoTableCatalog.model_validate(row | _facts(table))
 
@@ -183,9 +182,5 @@ def _tracking(table: LoadedTable) -> VectorEtlTracking:
     )
 
 
-def column_definitions(plan: TablePlan) -> dict[str, JsonValue]:
-    """Type and original name of every attribute column, in the table's order."""
-    return {
-        c.name: {"type": c.sql_type.value, "source_name": c.source_name, "position": position}
-        for position, c in enumerate(plan.columns, 1)
-    }
+def _definitions(plan: TablePlan) -> dict[str, JsonValue]:
+    return columns.definitions((c.name, c.sql_type.value, c.source_name) for c in plan.columns)

@@ -21,7 +21,7 @@ from services.vector.findings import Findings
 from services.vector.geojson_blocks import Block, NotPlain, blocks
 from services.vector.geojson_geometry import wkb
 from services.vector.geojson_values import Kind
-from services.vector.readers import GEOMETRY, Survey, surveyed
+from services.vector.readers import GEOMETRY, Survey, runs, surveyed
 from services.vector.reference_systems import StatedCrs
 
 _MEMBERS = {"type", "properties", "geometry", "bbox", "id"}
@@ -79,14 +79,7 @@ class GeoJsonReader:
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
         """Runs of blocks."""
         assert self._scan is not None  # as above
-        starts = self._scan.starts
-        count = max(1, min(wanted, len(starts)))
-        firsts = [starts[len(starts) * i // count] for i in range(count)]
-        edges = [*firsts, (self._scan.end, self._scan.features)]
-        return tuple(
-            Partition(first_id=number + 1, features=edges[i + 1][1] - number, start=at, stop=edges[i + 1][0])
-            for i, (at, number) in enumerate(firsts)
-        )
+        return runs(self._scan.starts, (self._scan.end, self._scan.features), wanted)
 
     def geometries(self, _: Findings) -> Iterator[pa.Array]:
         """The geometries alone."""

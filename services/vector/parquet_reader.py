@@ -17,7 +17,7 @@ from core.contracts.vector import Partition, SourcePlan
 from core.errors import UnreadableSource, UnsupportedFormat
 from services.vector import coordinates, wkb
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges
+from services.vector.readers import GEOMETRY, Survey, batch_rows, runs
 from services.vector.reference_systems import StatedCrs
 
 _BUFFER = 1 << 20
@@ -95,12 +95,7 @@ class ParquetReader:
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
         """Runs of row groups."""
         starts = [0, *accumulate(self._group_rows)]
-        return tuple(
-            Partition(
-                first_id=starts[p.start] + 1, features=starts[p.stop] - starts[p.start], start=p.start, stop=p.stop
-            )
-            for p in ranges(len(self._group_rows), wanted)
-        )
+        return runs(list(enumerate(starts[:-1])), (len(self._group_rows), starts[-1]), wanted)
 
     def batches(self, _: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Attributes and WKB."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Protocol
@@ -146,10 +146,17 @@ def batch_rows(size_bytes: int, features: int) -> int:
     return max(16, min(65_536, (2 << 20) * max(features, 1) // max(size_bytes, 1)))
 
 
+def runs(starts: Sequence[tuple[int, int]], end: tuple[int, int], wanted: int) -> tuple[Partition, ...]:
+    """At most `wanted` runs of pieces. A start is the reader's own unit and the position of the first feature there."""
+    count = max(1, min(wanted, len(starts)))
+    edges = [*(starts[len(starts) * i // count] for i in range(count)), end]
+    return tuple(
+        Partition(first_id=first + 1, features=last - first, start=start, stop=stop)
+        for (start, first), (stop, last) in pairwise(edges)
+    )
+
+
 def ranges(features: int, wanted: int) -> tuple[Partition, ...]:
     """At most `wanted` ranges of positions, from 0, of about one length."""
     count = max(1, min(wanted, features))
-    edges = [features * i // count for i in range(count + 1)]
-    return tuple(
-        Partition(first_id=start + 1, features=stop - start, start=start, stop=stop) for start, stop in pairwise(edges)
-    )
+    return runs([(features * i // count,) * 2 for i in range(count)], (features, features), count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -199,6 +200,24 @@ def test_every_file_of_an_archive_becomes_a_table_and_others_are_named(tmp_path)
         archive.writestr("b.csv", "lat,lon\n1,2\n3,4\n")
         archive.writestr("c.csv", "text\nx\n")
     assert planned(tmp_path, path, all_layers=True) == {"t_a": ("Point", 1), "t_b": ("Point", 2)}
+
+
+@pytest.mark.parametrize("name", ["inner.jsonl", "inner.ndjson", "inner.json"])
+def test_every_spelling_of_an_extension_is_found_in_an_archive(rig, tmp_path, name):
+    path = tmp_path / "f.zip"
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Point", "coordinates": [1, 2]},
+        "properties": {"n": 1, "a": "x"},
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README.txt", "lat,lon\n")
+        archive.writestr(name, json.dumps(feature))
+    done = rig.load(path)
+    assert done.result.column_definitions == {
+        "n": {"type": "integer", "source_name": "n", "position": 1},
+        "a": {"type": "text", "source_name": "a", "position": 2},
+    }
 
 
 def test_findings_of_several_layers_keep_what_is_said_of_each(rig, tmp_path):

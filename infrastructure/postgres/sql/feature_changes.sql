@@ -1,23 +1,3 @@
--- name: serialize_change
--- One change at a time for a table name.
-select pg_advisory_xact_lock(hashtextextended(%(schema)s || '.' || %(table)s, 7));
-
--- name: relation_kind
--- What a name stands for now: one row with its relkind, or none.
-select relkind::text
-from pg_class
-where relnamespace = (select oid from pg_namespace where nspname = %(schema)s)
-  and relname = %(name)s
-  and relkind in ('r', 'p', 'v', 'm', 'f');
-
--- name: drop
--- Drop a feature table if it is there.
-drop table if exists {table};
-
--- name: drop_view
--- Drop a tile view.
-drop materialized view if exists {view};
-
 -- name: refresh_view
 -- Let tiles show the rows that joined.
 refresh materialized view {view};
@@ -89,10 +69,6 @@ insert into {live} (id, {columns})
 select s.id + (select coalesce(max(id), 0) from {live}), {columns}
 from {staging} s where not exists (select from {live} l where {match}) order by s.id;
 
--- name: analyze
--- Statistics for the planner.
-analyze {table};
-
 -- name: upsert_catalog
 -- Describe the published table; what was published stays published, and its birthday stays.
 insert into geo.table_catalog as c
@@ -112,10 +88,6 @@ insert into app.vector_etl_tracking as t
 select r.* from jsonb_populate_record(null::app.vector_etl_tracking, %(record)s::jsonb || jsonb_build_object(
     'created_at', clock_timestamp())) as r
 on conflict (table_name, etl_job_id) do update set ({columns}) = row ({values});
-
--- name: forget_load
--- The staging table is gone.
-delete from app.vector_loads where staging = %(staging)s;
 
 -- name: save_style
 -- A table's first style; one that is there stays as a person may have made it.

@@ -1,11 +1,3 @@
--- name: serialize_change
--- One change at a time for a table name.
-select pg_advisory_xact_lock(hashtextextended(%(schema)s || '.' || %(table)s, 7));
-
--- name: lock_collection
--- One writer per collection at a time, until the transaction ends.
-select pg_advisory_xact_lock(7073, hashtext(%(collection_id)s));
-
 -- name: delete_item
 -- Remove an item from the catalogue, whichever partition it is in.
 delete from pgstac.items where id = %(item_id)s and collection = %(collection_id)s;

@@ -1,11 +1,3 @@
--- name: drop
--- Drop a feature table if it is there.
-drop table if exists {table};
-
--- name: drop_view
--- Drop a tile view if it is there.
-drop materialized view if exists {view};
-
 -- name: create
 -- A feature table without indexes, ready for COPY.
 create table {table} ({columns}, geom geometry({geometry_type}, {srid}) not null);
@@ -22,22 +14,10 @@ select output from app.vector_loads where staging = %(staging)s and part = %(par
 -- Remember with the rows that they are there; a second attempt at the same part fails here.
 insert into app.vector_loads (staging, part, output) values (%(staging)s, %(part)s, %(output)s);
 
--- name: forget_load
--- The staging table is gone.
-delete from app.vector_loads where staging = %(staging)s;
-
 -- name: forget_loads
 -- Forget parts of staging tables that are gone.
 delete from app.vector_loads v
 where not exists (select from pg_class where relnamespace = to_regnamespace('geo') and relname = v.staging);
-
--- name: relation_kind
--- What a name stands for now: one row with its relkind, or none.
-select relkind::text
-from pg_class
-where relnamespace = (select oid from pg_namespace where nspname = %(schema)s)
-  and relname = %(name)s
-  and relkind in ('r', 'p', 'v', 'm', 'f');
 
 -- name: has_primary_key
 -- Whether indexing was done already; it is one transaction.
@@ -81,10 +61,6 @@ create index on {table} ({column});
 -- name: index_temporal
 -- For the newest first.
 create index on {table} ({column} desc nulls last);
-
--- name: analyze
--- Statistics for the planner.
-analyze {table};
 
 -- name: create_tile_view
 -- Large geometries in pieces, so that a tile reads and clips only what lies in it.
