@@ -6,6 +6,7 @@ GeomachineError
 │   ├── UnknownJobType            UNKNOWN_JOB_TYPE
 │   ├── NotFound                  NOT_FOUND
 │   ├── Conflict                  CONFLICT
+│   │   ├── CallInProgress        CALL_IN_PROGRESS
 │   │   ├── ApprovalFailed        APPROVAL_FAILED
 │   │   └── RevocationFailed      REVOCATION_FAILED
 │   ├── Unauthenticated           UNAUTHENTICATED
@@ -134,6 +135,17 @@ class Conflict(RequestError):
     code = "CONFLICT"
     cause = "the object's state forbids this: decided already, still running, made from another file"
     fix = "the message says which; new `version_id` or `overwrite` for data"
+
+
+class CallInProgress(Conflict):
+    """A call with the same Idempotency-Key has no answer yet; `retry_after` is in seconds."""
+
+    code = "CALL_IN_PROGRESS"
+    cause = "a call with the same `Idempotency-Key` has no answer yet"
+    fix = "send it again as `Retry-After` says: it gets the first one's answer"
+    kind = ErrorKind.TRANSIENT
+    fixed_by = FixedBy.RETRY
+    retry_after: ClassVar[int] = 3
 
 
 class ApprovalFailed(Conflict):

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
-from core.errors import Conflict
+from core.errors import CallInProgress, Conflict
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.queries import Queries
 
@@ -45,7 +45,7 @@ class IdempotencyKeys:
     def call(self, client_id: str, key: str, digest: str) -> Iterator[MarkedCall]:
         """Carry a call out once. A call that ends without an answer leaves its key free.
 
-        Raises Conflict for another request's key, and while another call with the same key is being carried out.
+        Raises Conflict for another request's key, CallInProgress while another call with the same key is carried out.
         """
         values = {"client_id": client_id, "key": key, "digest": digest, "holder": secrets.token_hex(16)}
         call = MarkedCall(self._begin(values))
@@ -73,7 +73,7 @@ class IdempotencyKeys:
         if answer is not None:
             return StoredAnswer(status, answer)
         if holder != values["holder"]:
-            raise Conflict(
+            raise CallInProgress(
                 f"A call with Idempotency-Key {key!r} is being carried out.",
                 hint="Send it again in a moment: it will get the answer of the first.",
             )

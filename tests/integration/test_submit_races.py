@@ -79,7 +79,8 @@ def test_a_call_is_carried_out_once_when_it_is_sent_twice_at_the_same_time(api: 
             until_waiting(api, 1)
             second = threads.submit(submit, api, key="one", overwrite=True)
             assert second.result(30).status_code == 409
-            assert "being carried out" in second.result().json()["error"]
+            assert second.result().json()["code"] == "CALL_IN_PROGRESS"
+            assert int(second.result().headers["retry-after"]) > 0
         assert first.result().status_code == 202
     api.drain()
     again = submit(api, key="one", overwrite=True)

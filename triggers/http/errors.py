@@ -81,7 +81,7 @@ def _headers(known: errors.GeomachineError) -> dict[str, str]:
     match known:
         case errors.Unauthenticated():
             return {"WWW-Authenticate": 'Bearer, ApiKey header="X-API-Key"'}
-        case errors.RateLimited():
+        case errors.RateLimited() | errors.CallInProgress():
             return {"Retry-After": str(known.retry_after)}
         case _:
             return {}
