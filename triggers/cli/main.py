@@ -183,10 +183,13 @@ def approvals(status: Annotated[str, typer.Option(help="pending, approved, rejec
 
 @app.command()
 def approve(approval_id: ApprovalId, notes: Annotated[str | None, typer.Option()] = None) -> None:
-    """Publish what was submitted."""
+    """Consent to publish what was submitted, which publishes it unless a policy asks for more consents."""
     with local.connect(Instance()) as client:
-        client.approve(approval_id, notes=notes)
-    console.print(f"{approval_id} is approved and published.")
+        made = client.approve(approval_id, notes=notes)
+    told = f"is approved and published{', and on its way out' if made.action == 'adf_queued' else ''}."
+    if made.approval.status != "approved":
+        told = f"has consent {made.approvals_given} of {made.approvals_required} and waits for the others."
+    console.print(f"{approval_id} {told}", soft_wrap=True)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,7 +37,10 @@ class JobStatus(StrEnum):
 
 
 class Submission(BaseModel):
-    """A dataset version and the file that holds it. `processing_options` are described in the API."""
+    """A dataset version and the file that holds it. `processing_options` are described in the API.
+
+    `operation` UPDATE replaces what the same ids made before. Webhooks about it go to `callback_url`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +55,8 @@ class Submission(BaseModel):
     tags: list[str] = Field(default_factory=list)
     processing_options: dict[str, Any] = Field(default_factory=dict)
     client_id: str | None = None
+    operation: Literal["CREATE", "UPDATE"] = "CREATE"
+    callback_url: str | None = None
 
 
 class Submitted(Answer):
@@ -168,6 +173,8 @@ class Decision(Answer):
 
     approval: Approval
     action: str
+    approvals_given: int = 1
+    approvals_required: int = 1
 
 
 class ApiKey(Answer):
