@@ -42,6 +42,18 @@ def test_a_dataset_goes_from_submission_to_publication_by_the_client_alone(api: 
     assert [e.action for e in ada.audit(actor="rex")] == ["approval.revoke", "approval.approve"]
 
 
+def test_a_submission_replaces_what_there_is_and_names_where_webhooks_go(api: Api, submission: Submission) -> None:
+    ann = client(api, "ann")
+    ann.submit(submission)
+    api.drain()
+    replacing = submission.model_copy(update={"operation": "UPDATE", "title": "Again"})
+    with pytest.raises(ApiError) as refused:
+        ann.submit(replacing.model_copy(update={"callback_url": "ftp://hooks.example/"}))
+    assert refused.value.message.startswith("callback_url: ")
+    assert ann.submit(replacing).job_status is JobStatus.QUEUED
+    assert api.query("SELECT operation, retry_count FROM app.api_requests") == [("CREATE", 1)]
+
+
 def test_jobs_are_listed_cancelled_and_retried(api: Api) -> None:
     ann = client(api, "ann")
     first, second = api.submit(name="a"), api.submit(name="b", behaviour="permanent")

@@ -68,20 +68,16 @@ class Client:
 
     def health(self) -> Json:
         """Every component. Also when one is down, which is no error of this call."""
-        response = self.raw.http.get("/api/health")
-        if response.status_code not in (200, 503):
-            return self.raw.get("/api/health")
-        body: Json = response.json()
-        return body
+        return self.raw.report("/api/health")
 
     def submit(self, submission: Submission) -> Submitted:
         """Process a dataset. The same submission again gets the job it already has."""
         body = submission.model_dump(exclude_unset=True)
-        return Submitted.model_validate(self.raw.post("/api/platform/submit", body, again=True))
+        return Submitted.model_validate(self.raw.post_once("/api/platform/submit", body))
 
     def submit_plan(self, plan_id: str) -> Submitted:
         """Process exactly what a plan said."""
-        return Submitted.model_validate(self.raw.post("/api/platform/submit", {"plan_id": plan_id}, again=True))
+        return Submitted.model_validate(self.raw.post_once("/api/platform/submit", {"plan_id": plan_id}))
 
     def plan(self, submission: Submission) -> Plan:
         """What a submission would do, without doing it."""

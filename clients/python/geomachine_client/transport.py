@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -28,9 +29,18 @@ class Transport:
         """GET a JSON object; parameters that are None are left out."""
         return self._call("GET", path, params=_given(query))
 
+    def report(self, path: str) -> Json:
+        """GET a JSON object that comes with 503 when what it tells of is down."""
+        return self._call("GET", path, also=503)
+
     def post(self, path: str, body: Mapping[str, object] | None = None, *, again: bool = False) -> Json:
         """POST a JSON object and read one."""
         return self._call("POST", path, again=again, json=None if body is None else dict(body))
+
+    def post_once(self, path: str, body: Mapping[str, object]) -> Json:
+        """POST with an Idempotency-Key: however often it has to be sent, it is carried out once."""
+        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        return self._call("POST", path, again=True, json=dict(body), headers=headers)
 
     def put(self, path: str, body: Mapping[str, object]) -> Json:
         """PUT a JSON object and read one."""
@@ -40,17 +50,17 @@ class Transport:
         """DELETE and read a JSON object."""
         return self._call("DELETE", path, params=_given(query))
 
-    def _call(self, method: str, path: str, *, again: bool = False, **arguments: Any) -> Json:
-        response = self._send(method, path, again=again or method in _SAFE, **arguments)
+    def _call(self, method: str, path: str, *, again: bool = False, also: int | None = None, **arguments: Any) -> Json:
+        response = self._send(method, path, again=again or method in _SAFE, also=also, **arguments)
         try:
             body = response.json()
         except ValueError:
             raise ClientError(f"{response.url} answered {response.status_code} without JSON.") from None
-        if response.is_error:
+        if response.is_error and response.status_code != also:
             raise ApiError(response.status_code, body if isinstance(body, Mapping) else {})
         return cast("Json", body)
 
-    def _send(self, method: str, path: str, *, again: bool, **arguments: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, again: bool, also: int | None, **arguments: Any) -> httpx.Response:
         for wait in (*_WAITS, None):
             try:
                 response = self.http.request(method, path, **arguments)
@@ -61,10 +71,15 @@ class Transport:
                     raise Unreachable(f"{self.http.base_url} does not answer: {e}.") from e
                 self._sleep(wait)
                 continue
-            if response.status_code not in (429, 503) or wait is None:
+            if response.status_code == also or not _to_repeat(response) or wait is None:
                 return response
             self._sleep(_asked_wait(response, wait))
         raise AssertionError("unreachable")
+
+
+def _to_repeat(response: httpx.Response) -> bool:
+    """True when the API is busy, or still at work on the same call."""
+    return response.status_code in (429, 503) or (response.status_code == 409 and "retry-after" in response.headers)
 
 
 def _asked_wait(response: httpx.Response, wait: float) -> float:

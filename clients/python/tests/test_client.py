@@ -104,6 +104,26 @@ def test_a_lost_answer_is_asked_for_again_only_where_twice_is_once() -> None:
         Script(*[refused] * 5).client().retry("b" * 64)
 
 
+def test_a_submission_is_sent_again_as_the_same_call() -> None:
+    lost = httpx.ReadError("lost")
+    at_work = httpx.Response(409, headers={"retry-after": "3"}, json={"code": "CALL_IN_PROGRESS"})
+    script = Script(lost, at_work, httpx.Response(202, json=SUBMITTED), httpx.Response(202, json=SUBMITTED))
+    client = script.client()
+    overwriting = SUBMISSION.model_copy(update={"processing_options": {"overwrite": True}})
+    assert client.submit(overwriting).job_id == "b" * 64
+    assert script.waited == [0.2, 3.0]
+    client.submit(overwriting)
+    keys = [asked.headers["idempotency-key"] for asked in script.asked]
+    assert (len(set(keys[:3])), len(set(keys))) == (1, 2), "another call has another key"
+
+
+def test_health_is_told_when_something_is_down_and_unreachable_when_nobody_answers() -> None:
+    script = Script(httpx.Response(503, json={"status": "unhealthy"}))
+    assert script.client().health() == {"status": "unhealthy"}
+    with pytest.raises(Unreachable):
+        Script(*[httpx.ConnectError("refused")] * 5).client().health()
+
+
 def test_an_answer_that_is_no_json_is_told_as_such() -> None:
     with pytest.raises(ClientError, match="without JSON"):
         Script(httpx.Response(200, text="<html>")).client().status("x")
