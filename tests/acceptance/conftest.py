@@ -12,6 +12,7 @@ from infrastructure.embedded.cluster import Cluster
 from infrastructure.embedded.templates import Templates
 from tests.support import system
 from tests.support.engine_server import KEY, engine_server
+from tests.support.remote import LOOPBACK
 from tests.support.system import System
 
 
@@ -36,7 +37,7 @@ def engine_system(
     name, home = templates.clone(template), tmp_path_factory.mktemp("engine")
     conninfo = cluster.conninfo(name)
     worker = system.process("worker", system.environment(conninfo, home), home / "worker.log")
-    with engine_server(conninfo, home) as server, worker:
+    with engine_server(conninfo, home, OUTBOUND_ALLOWED_NETWORKS=LOOPBACK) as server, worker:
         yield System(server.base_url, KEY, conninfo, home)
     templates.drop(name)
 

@@ -16,6 +16,7 @@ import httpx
 from config import inherited
 from core.contracts.storage import BlobName
 from infrastructure.storage.local import LocalStorage
+from tests.support.remote import LOOPBACK
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "gm_acceptance_key"
@@ -59,7 +60,8 @@ class System:
 
 def environment(conninfo: str, home: Path, **more: str) -> dict[str, str]:
     """What a process of the system finds in its environment."""
-    alone = {"APPROVAL_ALLOW_SELF": "true", "WEBHOOK_SECRET": KEY}  # the admin key submits and approves
+    # The admin key submits and approves; what tests call is on this machine.
+    alone = {"APPROVAL_ALLOW_SELF": "true", "WEBHOOK_SECRET": KEY, "OUTBOUND_ALLOWED_NETWORKS": LOOPBACK}
     return inherited(
         DATABASE_URL=conninfo, GEOMACHINE_HOME=str(home), GEOMACHINE_KEY=KEY, PYTHONPATH=str(ROOT), **(alone | more)
     )

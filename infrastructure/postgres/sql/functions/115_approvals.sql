@@ -72,6 +72,8 @@ BEGIN
     FROM app.artifacts n
     WHERE n.approval_id = v_id AND a.stac_collection_id = n.stac_collection_id AND a.stac_item_id = n.stac_item_id
         AND a.status = 'draft' AND a.revision < n.revision;
+    INSERT INTO app.job_events (job_key, event_type, event_status, checkpoint_name, event_data)
+    VALUES (p_job_key, 'checkpoint', 'success', 'review_opened', jsonb_build_object('approval_id', v_id, 'access_level', p_classification));
     -- A policy that may decide looks at it once all of this is written.
     INSERT INTO app.outbox (topic, dedup_key, payload)
     SELECT 'policy', v_id, jsonb_build_object('approval_id', v_id, 'job_key', p_job_key)
