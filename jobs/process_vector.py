@@ -12,8 +12,8 @@ from core.contracts.vector import (
     CreateVectorStac,
     ProcessVectorParameters,
     UploadVector,
-    VectorJobResult,
 )
+from core.contracts.vector_results import VectorJobResult
 from jobs.vector_results import vector_result
 
 

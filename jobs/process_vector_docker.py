@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.contracts.jobs import Job, Stage, StageResults, TaskSpec
-from core.contracts.vector import VECTOR_PROCESS_COMPLETE, ProcessVectorParameters, VectorJobResult
+from core.contracts.vector import VECTOR_PROCESS_COMPLETE, ProcessVectorParameters
+from core.contracts.vector_results import VectorJobResult
 from jobs.vector_results import vector_result
 
 

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from core.contracts.jobs import StacReference
-from core.contracts.vector import (
-    ProcessVectorParameters,
-    PublishedTable,
-    TableResult,
-    UploadSummary,
-    VectorJobResult,
-    VectorPublished,
-    VectorTiles,
-)
+from core.contracts.vector import ProcessVectorParameters, PublishedTable, VectorPublished
+from core.contracts.vector_results import TableResult, UploadSummary, VectorJobResult, VectorTiles
 
 
 def vector_result(

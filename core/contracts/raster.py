@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from core.contracts.findings import Severity
 from core.contracts.jobs import JobResult, StacReference
 from core.contracts.raster_findings import FindingCode
 from core.contracts.storage import BlobName
@@ -47,13 +48,6 @@ class OutputTier(StrEnum):
     ANALYSIS = "analysis"  #: lossless DEFLATE
     ARCHIVE = "archive"  #: lossless LZW
     ALL = "all"  #: one of each
-
-
-class Severity(StrEnum):
-    """How much a finding matters."""
-
-    INFO = "info"  #: good to know
-    WARNING = "warning"  #: refused in strict mode
 
 
 class Georeference(StrEnum):

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
-from core.contracts.jobs import JobResult
 from core.contracts.storage import BlobName
 from core.contracts.tables import STAGING_MARK, FeatureColumn, FeatureTable, SqlType, staging_name
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
+from core.contracts.vector_findings import Finding
+from core.contracts.vector_formats import EXTENSIONS, VectorFormat
 from core.contracts.vector_tables import TableOptions
-from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, WriteMode
+from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog
 from core.models.platform import AccessLevel
 
 _OURS = frozenset({GeoTableCatalog.__table__.name, FeatureCollectionStyle.__table__.name})
@@ -37,89 +38,6 @@ TableName = Annotated[str, AfterValidator(require_table_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Identity = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 EpsgCode = Annotated[str, StringConstraints(pattern=r"^EPSG:\d{4,6}$", to_upper=True)]
-
-
-class VectorFormat(StrEnum):
-    """The file formats that can be read, by the extension partners use."""
-
-    GEOJSON = "geojson"  #: RFC 7946, also .json and TopoJSON
-    GEOJSONSEQ = "geojsonl"  #: one feature a line, also .geojsons and .ndjson
-    GPKG = "gpkg"  #: GeoPackage
-    SHAPEFILE = "shp"  #: with its siblings in the container
-    FLATGEOBUF = "fgb"  #: FlatGeobuf
-    KML = "kml"  #: Keyhole Markup Language
-    KMZ = "kmz"  #: zipped KML
-    GML = "gml"  #: Geography Markup Language
-    GPX = "gpx"  #: GPS exchange
-    FILEGDB = "gdb"  #: Esri file geodatabase, in a zip
-    PARQUET = "parquet"  #: GeoParquet, or Parquet with coordinate columns
-    CSV = "csv"  #: with latitude and longitude, or WKT or WKB, columns; also .tsv and .txt
-    XLSX = "xlsx"  #: a workbook whose sheets are layers, with columns as in CSV
-    MAPINFO = "tab"  #: MapInfo, also .mif, with its siblings in the container
-    DXF = "dxf"  #: AutoCAD drawing exchange
-    ZIP = "zip"  #: an archive of one of the others
-
-
-class Severity(StrEnum):
-    """How much a finding matters."""
-
-    INFO = "info"  #: nothing was changed that anyone would miss
-    WARNING = "warning"  #: the table differs from the file, or the file looks wrong
-
-
-class FindingCode(StrEnum):
-    """What can be noticed about a file without refusing it."""
-
-    NULL_GEOMETRY = "null_geometry"  #: features without geometry, left out
-    EMPTY_GEOMETRY = "empty_geometry"  #: features whose geometry has no coordinates, left out
-    UNREADABLE_GEOMETRY = "unreadable_geometry"  #: features whose geometry cannot be parsed or repaired, left out
-    DEGENERATE_LINE = "degenerate_line"  #: lines without length, stored as they are
-    REPAIRED_GEOMETRY = "repaired_geometry"  #: invalid geometries made valid
-    AREA_CHANGED = "area_changed"  #: repaired polygons whose area is no longer what it was
-    INVALID_SKIPPED = "invalid_skipped"  #: invalid geometries left out, as asked
-    UNLIKE_GEOMETRY = "unlike_geometry"  #: features of another kind than their layer declares, left out
-    MIXED_GEOMETRY_TYPES = "mixed_geometry_types"  #: points, lines or polygons together in one layer
-    PROMOTED_TO_MULTI = "promoted_to_multi"  #: single geometries stored as Multi
-    Z_FILLED = "z_filled"  #: geometries without height among others with height, stored with height 0
-    Z_DROPPED = "z_dropped"  #: heights that the table, planned without, cannot hold
-    M_FILLED = "m_filled"  #: geometries whose measures are not known, or lost by a repair, stored with measure 0
-    M_DROPPED = "m_dropped"  #: measures are not stored
-    COORDINATES_OUT_OF_RANGE = "coordinates_out_of_range"  #: longitudes beyond 180 or latitudes beyond 90 degrees
-    SWAPPED_COORDINATES = "swapped_coordinates"  #: latitude and longitude seem to have changed places
-    CROSSES_ANTIMERIDIAN = "crosses_antimeridian"  #: edges that span more than half the globe
-    SPLIT_AT_ANTIMERIDIAN = "split_at_antimeridian"  #: geometries cut into parts at longitude 180
-    RING_ORIENTATION = "ring_orientation"  #: polygons whose rings do not run as RFC 7946 wants
-    REPEATED_POINTS = "repeated_points"  #: the same vertex twice in a row
-    DUPLICATE_FEATURES = "duplicate_features"  #: features alike in geometry and every attribute
-    TRANSFORMATION_ACCURACY = "transformation_accuracy"  #: how exact the change of CRS is
-    BALLPARK_TRANSFORMATION = "ballpark_transformation"  #: a change of CRS without a known shift between the datums
-    OUTSIDE_CRS_AREA = "outside_crs_area"  #: coordinates where their CRS is not meant to be used
-    CRS_ASSUMED = "crs_assumed"  #: no CRS stated; the numbers look like longitude and latitude
-    CRS_GIVEN = "crs_given"  #: no CRS stated; the request's was used
-    RENAMED_COLUMN = "renamed_column"  #: columns whose names PostgreSQL or this system cannot keep
-    DATE_OUT_OF_RANGE = "date_out_of_range"  #: dates before year 1 or after year 9999, stored as null
-    TIME_PRECISION_LOST = "time_precision_lost"  #: times finer than a microsecond, cut
-    NUL_REMOVED = "nul_removed"  #: texts with NUL characters, which PostgreSQL cannot hold
-    TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252
-    FORMULA = "formula"  #: workbook cells that hold formulas, read as their last calculated values
-    FORMULA_NOT_CALCULATED = "formula_not_calculated"  #: formulas without a value, read as empty cells
-    LAYER_LEFT_OUT = "layer_left_out"  #: layers without features or without geometry, of which no table was made
-    BAD_ROW = "bad_row"  #: lines with the wrong number of cells, left out
-    READER_WARNING = "reader_warning"  #: what the reading library complained of
-
-
-class Finding(Contract):
-    """Something noticed. `feature_ids` are the first few concerned: the `id` they have, or would have, in the table.
-
-    `values` is what was measured of each of those: for `area_changed` the change as a fraction of the area before.
-    """
-
-    code: FindingCode
-    severity: Severity
-    message: str
-    count: int = Field(ge=1)
-    feature_ids: tuple[int, ...] = ()
-    values: tuple[float, ...] = ()
 
 
 class Simplify(Contract):
@@ -255,22 +173,6 @@ class ProcessVectorParameters(TableOptions):
     def source(self) -> BlobName:
         """Where the file is."""
         return BlobName(self.container_name, self.blob_name)
-
-
-#: Extensions that mean one of the formats above.
-EXTENSIONS: Mapping[str, VectorFormat] = {
-    **{f.value: f for f in VectorFormat},
-    "json": VectorFormat.GEOJSON,
-    "topojson": VectorFormat.GEOJSON,
-    "geojsonseq": VectorFormat.GEOJSONSEQ,
-    "geojsons": VectorFormat.GEOJSONSEQ,
-    "ndjson": VectorFormat.GEOJSONSEQ,
-    "jsonl": VectorFormat.GEOJSONSEQ,
-    "geoparquet": VectorFormat.PARQUET,
-    "tsv": VectorFormat.CSV,
-    "mif": VectorFormat.MAPINFO,
-    "txt": VectorFormat.CSV,
-}
 
 
 class Delimited(Contract):
@@ -456,65 +358,3 @@ VECTOR_CREATE_STAC = TaskType("vector_create_stac", CreateVectorStac, VectorPubl
 VECTOR_PROCESS_COMPLETE = TaskType(
     "vector_process_complete", ProcessVectorParameters, VectorProcessed, Queue.LONG, Weight.HEAVY
 )
-
-
-class UploadSummary(Contract):
-    """How much of the file is in the table. `success_rate` is a percentage of the features read."""
-
-    total_chunks: int
-    chunks_uploaded: int
-    chunks_failed: int
-    total_rows_uploaded: int
-    rows_read: int
-    rows_skipped: int
-    success_rate: float
-    data_complete: bool
-
-
-class VectorTiles(Contract):
-    """Where tiles are served, relative to the service's address."""
-
-    tilejson_url: str
-    tiles_url: str
-    viewer_url: str
-
-
-class TableResult(Contract):
-    """One of a job's tables. URLs are relative to the service's address."""
-
-    table_name: str
-    geometry_type: str
-    item_id: str
-    row_count: int
-    ogc_features_url: str
-    tiles_url: str
-
-
-class VectorJobResult(JobResult):
-    """Result of `process_vector`. URLs are relative to the service's address.
-
-    What is said of one table is said of the first; `bbox` covers all of them.
-    """
-
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
-
-    blob_name: str
-    container_name: str
-    file_extension: VectorFormat
-    table_name: str
-    schema_name: str = Field(alias="schema")
-    geometry_type: str
-    srid: int
-    source_crs: str
-    bbox: tuple[float, float, float, float]
-    summary: UploadSummary
-    findings: tuple[Finding, ...]
-    column_definitions: Mapping[str, JsonValue]
-    ogc_features_url: str
-    viewer_url: str
-    vector_tiles: VectorTiles
-    write_mode: WriteMode
-    tables: tuple[TableResult, ...]
-    stages_completed: int
-    total_tasks_executed: int
-    tasks_by_status: Mapping[str, int]

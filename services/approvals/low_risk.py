@@ -8,7 +8,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from core.contracts.evidence import ItemUnderReview, Reviewed, Snapshot
-from core.contracts.vector import Severity
+from core.contracts.findings import Severity
 from core.models.approvals import DatasetApproval, ReviewedItemState
 from core.models.policies import ApprovalPolicy
 from services.approvals.differences import differences

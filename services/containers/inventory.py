@@ -17,7 +17,7 @@ from core.contracts.raster_reports import (
     InventoryParameters,
 )
 from core.contracts.storage import ObjectStorage, StoredBlob
-from core.contracts.vector import EXTENSIONS as VECTOR_EXTENSIONS
+from core.contracts.vector_formats import EXTENSIONS as VECTOR_EXTENSIONS
 from core.errors import Interrupted, NotFound
 
 _ARCHIVES = frozenset({"zip", "gz", "tar", "tgz", "7z"})

@@ -6,14 +6,14 @@ import io
 import zipfile
 from pathlib import PurePosixPath
 
-from core.contracts import raster_formats, vector
+from core.contracts import raster_formats, vector_formats
 from core.contracts.storage import BlobName, ObjectStorage
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp"})
 _RASTERS = frozenset({*raster_formats.SUFFIXES, *raster_formats.IN_ARCHIVE, raster_formats.ZARR}) - _PICTURES
 #: Tables and documents lie beside rasters as legends and notes.
 _BESIDE = frozenset({".zip", ".txt", ".csv", ".tsv", ".xlsx", ".json"})
-_VECTORS = frozenset(f".{extension}" for extension in (*vector.EXTENSIONS, "gdb")) - _BESIDE
+_VECTORS = frozenset(f".{extension}" for extension in (*vector_formats.EXTENSIONS, "gdb")) - _BESIDE
 _BUFFER = 64 << 10
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from core.contracts import raster_formats
 from core.contracts.platform import ProcessingMode, ProcessingOptions, SubmitRequest
 from core.contracts.storage import BlobName, StoredBlob
-from core.contracts.vector import EXTENSIONS
+from core.contracts.vector_formats import EXTENSIONS
 from core.errors import InvalidRequest, UnsupportedFormat
 from core.models.platform import DataType
 from services.platform import naming

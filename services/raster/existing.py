@@ -12,6 +12,7 @@ from core.contracts.catalog_container import (
     ContainerListing,
 )
 from core.contracts.context import TaskContext
+from core.contracts.findings import Severity
 from core.contracts.raster import (
     CogFile,
     CreateCogOutput,
@@ -19,7 +20,6 @@ from core.contracts.raster import (
     OutputTier,
     RasterInspection,
     RasterType,
-    Severity,
     ValidateRasterInput,
 )
 from core.contracts.raster_findings import FindingCode

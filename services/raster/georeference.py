@@ -12,7 +12,8 @@ from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 
-from core.contracts.raster import Finding, Georeference, RasterGrid, Severity
+from core.contracts.findings import Severity
+from core.contracts.raster import Finding, Georeference, RasterGrid
 from core.contracts.raster_findings import FindingCode as Code
 from core.errors import CrsMismatch, CrsMissing, InvalidRaster, InvalidRequest
 from services.raster.footprint import footprint, on_earth

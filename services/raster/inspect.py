@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rasterio.io import DatasetReader
 
+from core.contracts.findings import Severity
 from core.contracts.raster import (
     MAX_PIXELS,
     Coverage,
@@ -15,7 +16,6 @@ from core.contracts.raster import (
     RasterGrid,
     RasterInspection,
     RasterType,
-    Severity,
     ValidateRasterInput,
 )
 from core.errors import InvalidRaster

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from core.contracts.raster import Finding, OutputTier, RasterInspection, RasterType, Severity
+from core.contracts.findings import Severity
+from core.contracts.raster import Finding, OutputTier, RasterInspection, RasterType
 from core.contracts.raster_findings import FindingCode as Code
 from core.contracts.storage import AccessTier
 from services.raster.classify import is_classes

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from core.contracts.raster import BandStatistics, Finding, Severity, TypeDetection
+from core.contracts.findings import Severity
+from core.contracts.raster import BandStatistics, Finding, TypeDetection
 from core.contracts.raster_findings import FindingCode as Code
 from services.raster.statistics import BandScan
 

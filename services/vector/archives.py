@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from core.contracts.vector import EXTENSIONS
+from core.contracts.vector_formats import EXTENSIONS
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
 
 MAX_MEMBERS = 20_000

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from core.contracts.tables import SqlType
-from core.contracts.vector import Delimited, FindingCode, Partition
+from core.contracts.vector import Delimited, Partition
+from core.contracts.vector_findings import FindingCode
 from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_types
 from services.vector.delimited_spans import Span, cuts

@@ -11,8 +11,6 @@ from pydantic import JsonValue
 
 from core.contracts.tables import LiveTable, TableFacts
 from core.contracts.vector import (
-    Finding,
-    FindingCode,
     PreparedVector,
     ProcessVectorParameters,
     PublishedTable,
@@ -20,6 +18,7 @@ from core.contracts.vector import (
     TablePlan,
     UploadedVector,
 )
+from core.contracts.vector_findings import Finding, FindingCode
 from core.models.catalog import EtlStatus, GeoTableCatalog, VectorEtlTracking
 from services.stac.names import table_item_id
 from services.stac.properties import CREATED_BY

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from services.vector.findings import Findings
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from core.contracts.storage import BlobName, ObjectStorage
-from core.contracts.vector import VectorFormat
+from core.contracts.vector_formats import VectorFormat
 from core.errors import UnreadableSource
 from services.vector import archives
 

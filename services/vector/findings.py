@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from core.contracts.vector import Finding, FindingCode, Severity
+from core.contracts.findings import Severity
+from core.contracts.vector_findings import Finding, FindingCode
 
 _FIRST = 10
 _SENTENCES = 5  #: distinct details that a message holds

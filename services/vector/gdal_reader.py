@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyogrio
 from pyogrio.errors import DataSourceError
 
-from core.contracts.vector import FindingCode, Partition, SourcePlan, VectorFormat
+from core.contracts.vector import Partition, SourcePlan
+from core.contracts.vector_findings import FindingCode
+from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
 from services.vector import wkb
 from services.vector.findings import Findings, warned

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyproj
 import shapely
 
-from core.contracts.vector import FindingCode, GeometryOptions, OnInvalid
+from core.contracts.vector import GeometryOptions, OnInvalid
+from core.contracts.vector_findings import FindingCode
 from services.vector import globe, measures, repair, rings, wkb
 from services.vector.findings import Findings
 from services.vector.shapes import Shapes

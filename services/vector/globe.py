@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from services.vector.findings import Findings
 from services.vector.shapes import Shapes
 

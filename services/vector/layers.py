@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.contracts.vector import FindingCode, LayerPlan, ProcessVectorParameters
+from core.contracts.vector import LayerPlan, ProcessVectorParameters
+from core.contracts.vector_findings import FindingCode
 from core.errors import InvalidRequest, NoFeatures
 from services.vector import columns, opening, planning
 from services.vector.findings import Findings

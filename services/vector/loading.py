@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan, VectorFormat
+from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan
+from core.contracts.vector_formats import VectorFormat
 from services.vector import families, reference_systems, wkb
 from services.vector.duplicates import Seen
 from services.vector.findings import Findings

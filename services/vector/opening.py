@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.contracts.vector import EXTENSIONS, FindingCode, ProcessVectorParameters, SourcePlan, VectorFormat
+from core.contracts.vector import ProcessVectorParameters, SourcePlan
+from core.contracts.vector_findings import FindingCode
+from core.contracts.vector_formats import EXTENSIONS, VectorFormat
 from core.errors import AmbiguousLayer, ColumnsMissing, InvalidRequest, NoFeatures, UnsupportedFormat
 from services.vector import (
     archives,

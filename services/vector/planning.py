@@ -7,15 +7,8 @@ from collections.abc import Sequence
 import pyproj
 
 from core.contracts.tables import SqlType
-from core.contracts.vector import (
-    ColumnPlan,
-    FindingCode,
-    GeometryOptions,
-    LayerPlan,
-    MixedTypes,
-    ProcessVectorParameters,
-    TablePlan,
-)
+from core.contracts.vector import ColumnPlan, GeometryOptions, LayerPlan, MixedTypes, ProcessVectorParameters, TablePlan
+from core.contracts.vector_findings import FindingCode
 from core.errors import InvalidRequest, NoFeatures
 from services.vector import columns, default_styles, families, reference_systems, wkb
 from services.vector.families import Family, Kind

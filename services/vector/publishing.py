@@ -18,13 +18,13 @@ from core.contracts.effects import (
 from core.contracts.tables import FeatureTable, LiveTable, TableFacts, TableIndexes
 from core.contracts.vector import (
     CreateVectorStac,
-    Finding,
     LayerPlan,
     PublishedTable,
     TablePlan,
     UploadedVector,
     VectorPublished,
 )
+from core.contracts.vector_findings import Finding
 from core.errors import CrsMismatch, DataError, GeomachineError, NoFeatures, RequestError, TargetChanged
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking, WriteMode
 from services.vector import columns, default_styles, describing, joining, reference_systems

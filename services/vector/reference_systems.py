@@ -11,7 +11,7 @@ from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import CrsMismatch, CrsMissing, InvalidRequest
 from services.vector.findings import Findings
 

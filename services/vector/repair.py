@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from core.contracts.vector import FindingCode, OnInvalid
+from core.contracts.vector import OnInvalid
+from core.contracts.vector_findings import FindingCode
 from core.errors import InvalidGeometry
 from services.vector.findings import Findings
 from services.vector.shapes import Shapes, coordinates

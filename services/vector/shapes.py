@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from services.vector.findings import Findings
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pydantic import JsonValue
 
 from core.contracts.tables import SqlType
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import UnsupportedFormat
 from services.vector.findings import Findings
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyogrio
 
-from core.contracts.vector import FindingCode, Partition
+from core.contracts.vector import Partition
+from core.contracts.vector_findings import FindingCode
 from core.errors import ColumnsMissing
 from services.vector import coordinates
 from services.vector.findings import Findings

@@ -14,7 +14,8 @@ import pytest
 import shapely
 from geopandas import GeoDataFrame
 
-from core.contracts.vector import FindingCode, ProcessVectorParameters
+from core.contracts.vector import ProcessVectorParameters
+from core.contracts.vector_findings import FindingCode
 from core.errors import AmbiguousLayer, ColumnsMissing, CrsMismatch, NoFeatures, UnreadableSource
 from services.vector import fetching, layers
 from tests.support.vector import VectorRig

@@ -21,7 +21,7 @@ from geopandas import GeoDataFrame
 from psycopg.conninfo import make_conninfo
 
 from core.contracts.storage import BlobName
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import (
     AmbiguousLayer,
     ColumnsMissing,

@@ -15,7 +15,7 @@ import pytest
 import shapely
 
 from core.contracts.storage import BlobName
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import GeomachineError
 from tests.support.published import Platform, platform
 from tests.support.vector import VectorRig

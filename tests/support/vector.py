@@ -14,7 +14,9 @@ from pydantic import BaseModel, JsonValue
 from core.contracts.effects import Effect, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.storage import BlobName
-from core.contracts.vector import EXTENSIONS, ProcessVectorParameters, VectorJobResult
+from core.contracts.vector import ProcessVectorParameters
+from core.contracts.vector_formats import EXTENSIONS
+from core.contracts.vector_results import VectorJobResult
 from infrastructure.postgres.effects import apply
 from infrastructure.postgres.feature_tables import PostgresFeatureTables
 from infrastructure.storage.local import LocalStorage

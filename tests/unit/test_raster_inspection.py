@@ -11,7 +11,8 @@ import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
 
-from core.contracts.raster import Georeference, RasterType, Severity, ValidateRasterInput
+from core.contracts.findings import Severity
+from core.contracts.raster import Georeference, RasterType, ValidateRasterInput
 from core.errors import (
     AmbiguousLayer,
     CrsMismatch,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.contracts.vector import VectorFormat
+from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, UnreadableSource, UnsupportedFormat
 from services.vector import archives, fetching
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from core.contracts.tables import staging_name
-from core.contracts.vector import ProcessVectorParameters, VectorFormat
+from core.contracts.vector import ProcessVectorParameters
+from core.contracts.vector_formats import VectorFormat
 
 BASE = {"blob_name": "a.csv", "file_extension": "csv", "table_name": "t", "access_level": "OUO"}
 

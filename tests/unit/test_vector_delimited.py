@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import ColumnsMissing, NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_reader
 from services.vector.findings import Findings

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from core.contracts.vector import SourcePlan, VectorFormat
+from core.contracts.vector import SourcePlan
+from core.contracts.vector_formats import VectorFormat
 from services.vector import columns, geojson_reader
 from services.vector.findings import Findings
 from services.vector.gdal_reader import GdalReader, choose_layer

@@ -10,7 +10,8 @@ import pyproj
 import pytest
 import shapely
 
-from core.contracts.vector import FindingCode, GeometryOptions, OnInvalid
+from core.contracts.vector import GeometryOptions, OnInvalid
+from core.contracts.vector_findings import FindingCode
 from core.errors import InvalidGeometry
 from services.vector import wkb
 from services.vector.findings import Findings

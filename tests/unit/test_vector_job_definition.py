@@ -9,26 +9,25 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from core.contracts.findings import Severity
 from core.contracts.jobs import StageResults
 from core.contracts.tables import SqlType
 from core.contracts.vector import (
     ColumnPlan,
-    Finding,
-    FindingCode,
     LayerPlan,
     Partition,
     PreparedVector,
     ProcessVectorParameters,
     PublishedTable,
-    Severity,
     SourcePlan,
     TablePlan,
     UploadedTable,
     UploadedVector,
-    VectorFormat,
-    VectorJobResult,
     VectorPublished,
 )
+from core.contracts.vector_findings import Finding, FindingCode
+from core.contracts.vector_formats import VectorFormat
+from core.contracts.vector_results import VectorJobResult
 from jobs.process_vector import JOB
 
 PARAMETERS = ProcessVectorParameters.model_validate(

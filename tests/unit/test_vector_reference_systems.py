@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyproj
 import pytest
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from core.errors import CrsMismatch, CrsMissing, InvalidRequest
 from services.vector.findings import Findings
 from services.vector.reference_systems import (

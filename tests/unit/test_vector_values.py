@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from core.contracts.vector import FindingCode
+from core.contracts.vector_findings import FindingCode
 from services.vector.columns import sql_type
 from services.vector.findings import Findings
 from services.vector.values import converted
