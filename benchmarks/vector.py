@@ -1,6 +1,7 @@
 """Vector files into PostGIS: this project beside the limit, ogr2ogr and GeoPandas, in interleaved rounds.
 
-python benchmarks/vector.py [--rounds 3] [--points 1000000] [--polygons 200000] [--only REGEX] [--data FOLDER]
+python benchmarks/vector.py [--rounds 3] [--points 1000000] [--polygons 200000] [--api] [--large]
+    [--only REGEX] [--data FOLDER]
 
 Every run is a fresh process against one cluster that flushes every commit; imports are not counted. A RESULT line has
 wall seconds, CPU seconds of client and server, and the client's peak memory; medians and ratios come last.
@@ -31,12 +32,19 @@ TARGETS: Sequence[tuple[str, str, float, str]] = (
     ("ours/polygons.gpkg", "at most", 2.5, "limit/polygons"),
     ("ours/polygons.parquet", "at most", 2.5, "limit/polygons"),
     ("ogr2ogr/points.gpkg", "at least", 3, "ours/points.gpkg"),
+    ("ogr2ogr/points.gpkg", "at least", 3, "ours/points.parquet"),
     ("ogr2ogr/polygons.gpkg", "at least", 3, "ours/polygons.gpkg"),
     ("ogr2ogr/polygons.geojson", "at least", 3, "ours/polygons.geojson"),
     ("ogr2ogr/points.csv", "at least", 3, "ours/points.csv"),
+    ("ogr2ogr-late/points.gpkg", "at least", 1, "ours/points.gpkg"),
+    ("ogr2ogr-late/points.csv", "at least", 1, "ours/points.csv"),
+    ("ogr2ogr-late/polygons.geojson", "at least", 1, "ours/polygons.geojson"),
+    ("ogr2ogr-valid/polygons.gpkg", "at least", 1, "ours/polygons.gpkg"),
     ("geopandas/points.gpkg", "at least", 15, "ours/points.gpkg"),
     ("geopandas/polygons.gpkg", "at least", 15, "ours/polygons.gpkg"),
 )
+#: Peak memory of the client, in MB; and of `--api`, how long no task of a job was at work, in seconds.
+PEAK_MB, PEAK_GEOJSON_MB, IDLE_S = 400, 700, 0.5
 
 
 def measured(case: str, data: Path, url: str) -> Result | None:
@@ -64,7 +72,7 @@ def rounds(cases: Sequence[str], count: int, data: Path, url: str) -> dict[str, 
 
 def medians(found: Mapping[str, list[Result]]) -> dict[str, dict[str, float]]:
     """The median of every figure."""
-    figures = ("wall_s", "client_cpu_s", "server_cpu_s", "cpu_s", "rss_mb", "load_s", "index_s")
+    figures = ("wall_s", "job_s", "idle_s", "client_cpu_s", "server_cpu_s", "cpu_s", "rss_mb", "load_s", "index_s")
     return {
         case: {f: statistics.median(float(r[f]) for r in results) for f in figures if f in results[0]}
         for case, results in found.items()
@@ -83,6 +91,14 @@ def table(middle: Mapping[str, Mapping[str, float]]) -> None:
             met = wall <= times if word == "at most" else wall >= times
             verdict = "met" if met else "MISSED"
             print(f"  {case} is {wall:.2f} ({cpu:.2f}) times {of}; {word} {times:g}: {verdict}")
+    for case, figures in middle.items():
+        if case.startswith("ours/"):
+            most = PEAK_GEOJSON_MB if case.endswith(".geojson") else PEAK_MB
+            verdict = "met" if figures["rss_mb"] <= most else "MISSED"
+            print(f"  {case} peaks at {figures['rss_mb']:.0f} MB; at most {most}: {verdict}")
+        if "idle_s" in figures:
+            verdict = "met" if figures["idle_s"] <= IDLE_S else "MISSED"
+            print(f"  {case} is without a task at work for {figures['idle_s']:.2f} s; at most {IDLE_S:g}: {verdict}")
 
 
 def main() -> None:
@@ -91,11 +107,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--points", type=int, default=1_000_000)
     parser.add_argument("--polygons", type=int, default=200_000)
+    parser.add_argument("--api", action="store_true", help="also through a service and a worker, over HTTP")
+    parser.add_argument("--large", action="store_true", help="ours alone, on ten times the features (8 GB of disk)")
     parser.add_argument("--only", default=".", help="cases whose name this expression finds")
     parser.add_argument("--data", type=Path, default=rig.ROOT / ".local/bench-vector", help="where the inputs are kept")
     arguments = parser.parse_args()
-    data = vector_data.made(arguments.data, arguments.points, arguments.polygons)
-    cases = [case for case in vector_cases.CASES if re.search(arguments.only, case)]
+    times = 10 if arguments.large else 1
+    data = vector_data.made(arguments.data, times * arguments.points, times * arguments.polygons)
+    known = [*vector_cases.CASES, *(vector_cases.API_CASES if arguments.api else ())]
+    cases = [case for case in known if re.search(arguments.only, case)]
+    if arguments.large:
+        cases = [case for case in cases if case.startswith(("ours", "api"))]
     if shutil.which("ogr2ogr") is None:
         cases = [case for case in cases if not case.startswith("ogr2ogr")]
         print("ogr2ogr is ABSENT, so nothing is compared with it (Debian, Ubuntu: apt-get install gdal-bin).")
