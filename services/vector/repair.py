@@ -54,7 +54,8 @@ def validate(batch: Shapes, on_invalid: OnInvalid) -> None:
     if not bad.any():
         return
     # A line without length has no valid form of its kind; its attributes are worth more than that.
-    degenerate = bad & (shapely.get_type_id(shapes) == 1) & (shapely.length(shapes) == 0)
+    degenerate = bad.copy()
+    degenerate[bad] = (shapely.get_type_id(shapes[bad]) == 1) & (shapely.length(shapes[bad]) == 0)
     batch.count(FindingCode.DEGENERATE_LINE, degenerate)
     bad &= ~degenerate
     if not bad.any():
@@ -78,7 +79,7 @@ def _valid(shapes: np.ndarray) -> np.ndarray:
 
 
 def _mend(batch: Shapes, bad: np.ndarray) -> None:
-    before = shapely.area(batch.shapes)
+    before = shapely.area(batch.shapes[bad])
     batch.shapes[bad] = shapely.make_valid(_finite(batch.shapes[bad]), method="structure", keep_collapsed=False)
     _keep_family(batch.shapes, bad)
     lost = bad & (shapely.is_missing(batch.shapes) | shapely.is_empty(batch.shapes))
@@ -86,11 +87,12 @@ def _mend(batch: Shapes, bad: np.ndarray) -> None:
     batch.replace(mended, batch.shapes[mended])
     batch.count(FindingCode.REPAIRED_GEOMETRY, mended)
     batch.leave_out(FindingCode.UNREADABLE_GEOMETRY, lost)
-    after = shapely.area(batch.shapes)
+    after = shapely.area(batch.shapes[bad])
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.where(before > 0, (after - before) / before, np.where(after > 0, np.inf, 0))
-    other = mended & (np.abs(change) > _SAME_AREA)
-    batch.count(FindingCode.AREA_CHANGED, other, np.nan_to_num(change[other], posinf=1.0))
+    other = mended.copy()
+    other[bad] &= np.abs(change) > _SAME_AREA
+    batch.count(FindingCode.AREA_CHANGED, other, np.nan_to_num(change[other[bad]], posinf=1.0))
 
 
 def _refuse(batch: Shapes, bad: np.ndarray) -> None:

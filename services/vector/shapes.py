@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from core.contracts.vector_findings import FindingCode
@@ -61,9 +62,8 @@ class Shapes:
             return self.column
         if self.changed.all():
             return pa.array(shapely.to_wkb(self.shapes, flavor="iso", byte_order=1), pa.binary())
-        raw = self.column.to_numpy(zero_copy_only=False).copy()
-        raw[self.changed] = shapely.to_wkb(self.shapes[self.changed], flavor="iso", byte_order=1)
-        return pa.array(raw, pa.binary())
+        rewritten = shapely.to_wkb(self.shapes[self.changed], flavor="iso", byte_order=1)
+        return pc.replace_with_mask(self.column, pa.array(self.changed), pa.array(rewritten, pa.binary()))
 
 
 def coordinates(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
