@@ -64,6 +64,7 @@ def _raster(base: str, collection: str, item: str) -> dict[str, str]:
         "info": f"{url}/info",
         "tilejson": f"{url}/WebMercatorQuad/tilejson.json",
         "tiles": f"{url}/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png",
+        "viewer": f"{base}/api/raster/map/{collection}/{item}",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,25 @@ def test_a_table_that_waits_is_shown_to_those_who_may_see_drafts(site: Platform)
     assert sorted(f["properties"]["name"] for f in shown["features"]) == ["new", "newer"]
     listed = site.public.get("/api/features/collections", headers={"X-API-Key": "rita"}).json()
     assert [c["id"] for c in listed["collections"]] == ["towns_r_v1"]
+
+
+def test_every_map_is_a_page_that_asks_as_its_visitor(site: Platform, tmp_path: Path) -> None:
+    decide(site.api, load(site.api, "old"))
+    table = evidence(site.api, load(site.api, "new", overwrite=True))["links"]["ogc_features"]["viewer"]
+    put_heights(site, tmp_path, 0)
+    status = submit(site.api, "bronze-rasters", "r.tif", overwrite=True)
+    raster_map = status["data_access"]["titiler"]["viewer"]
+    for url, source in ((table, table.partition("/tiles/")[0]), (raster_map, status["data_access"]["titiler"]["info"])):
+        page = site.public.get(url.removeprefix("http://testserver"), headers={"accept": "text/html"})
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        shown = re.search('data-source="([^"]+)"', page.text)
+        assert shown is not None
+        assert source.removesuffix("/info").endswith(shown[1])
+        assert "http://" not in page.text and "https://" not in page.text, "nothing comes from elsewhere"
+        for file in re.findall('(?:src|href)="([^"]+)"', page.text):
+            assert site.public.get(file).status_code == 200
+    viewer = site.public.get("/api/features/collections/geo.towns_r_v1/viewer")
+    assert viewer.status_code == 200
 
 
 def test_a_draft_that_was_decided_on_is_a_draft_no_longer(site: Platform, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-_HEADERS = {
+HEADERS = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -53,7 +53,7 @@ def _page(title: str, openapi: str, static: str, scripts: list[str]) -> HTMLResp
         *(f'<script src="{base}/{script}" defer></script>' for script in scripts),
         "</body></html>",
     ]
-    return HTMLResponse("\n".join(lines), headers=_HEADERS)
+    return HTMLResponse("\n".join(lines), headers=HEADERS)
 
 
 def router(*, prefix: str = "/api") -> APIRouter:

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 import asyncpg
 from fastapi import Depends, FastAPI, Path, Request
+from starlette.responses import HTMLResponse
 from starlette_cramjam.middleware import CompressionMiddleware
 from tipg.collections import Collection, CollectionList, PgCollection
 from tipg.database import connection_factory
@@ -22,6 +23,7 @@ from tipg.factory import Endpoints
 
 from triggers.web.edge import Edge
 from triggers.web.feature_tables import FeatureTables
+from triggers.web.map_page import map_page
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.problems import install
@@ -58,6 +60,11 @@ def mount(settings: MountSettings) -> Mount:
         state = SimpleNamespace(collection_catalog={"collections": visible, "last_updated": None})
         stand_in = SimpleNamespace(app=SimpleNamespace(state=state))
         return CollectionsParams(cast("Request", stand_in), bbox, interval, None, limit, offset)
+
+    @app.get("/collections/{collection_id}/viewer", include_in_schema=False)
+    @app.get("/collections/{collection_id}/tiles/WebMercatorQuad/map.html", include_in_schema=False)
+    def viewer(request: Request, collection_id: str) -> HTMLResponse:
+        return map_page(request, "table", "collections", collection_id)
 
     endpoints = Endpoints(
         title=app.title,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse
 from titiler.core.errors import DEFAULT_STATUS_CODES
 from titiler.core.factory import ColorMapFactory, MultiBaseTilerFactory, TMSFactory
 
 from triggers.web.cog_items import CogGate, CogReader, gated_item
 from triggers.web.edge import Edge
+from triggers.web.map_page import map_page
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.problems import install
@@ -21,6 +23,10 @@ def mount(settings: MountSettings) -> Mount:
 
     def item_source(request: Request, collection_id: str, item_id: str) -> dict[str, object]:
         return gated_item(request)
+
+    @app.get("/map/{collection_id}/{item_id}", include_in_schema=False)
+    def viewer(request: Request, collection_id: str, item_id: str) -> HTMLResponse:
+        return map_page(request, "raster", "collections", collection_id, "items", item_id)
 
     items = MultiBaseTilerFactory(
         reader=CogReader.of(settings.storage),
