@@ -42,6 +42,15 @@ class Principal:
         """True for reviewers and admins; a partner sees what is his."""
         return self.may(Role.REVIEWER)
 
+    @property
+    def sees_only(self) -> str | None:
+        """The client whose things are all that he sees; None for whoever sees everything."""
+        return None if self.sees_everything else self.client_id
+
+    def may_see(self, client_id: str | None) -> bool:
+        """True for things of that client."""
+        return self.sees_only in (None, client_id)
+
 
 #: What timers and policies do, they do as this.
 SYSTEM = Principal("system", frozenset(), "system", PrincipalKind.SYSTEM, "system")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pydantic import JsonValue
 
+from core.contracts import assets
 from core.contracts.cleanup import Artifacts, StacItemName
 from core.contracts.principals import Principal
 from core.contracts.storage import BlobName, ObjectStorage
@@ -70,20 +71,12 @@ class PostgresArtifacts:
         for collection_id, item_id in conn.execute(_SQL["made_items"], key).fetchall():
             shown = conn.execute(_SQL["is_published"], {"collection_id": collection_id, "item_id": item_id}).fetchone()
             items.append(StacItemName(collection_id=collection_id, item_id=item_id, published=shown == (True,)))
-            blobs += self._assets(get_item(conn, collection_id, item_id) or {})
+            item = get_item(conn, collection_id, item_id) or {}
+            blobs += filter(None, (assets.output(self._storage, href) for href in assets.hrefs(item).values()))
         blobs += self._left(conn, job_id)
         return Artifacts(
             items=tuple(items), tables=tuple(name for name, _ in tables), blobs=tuple(sorted({str(b) for b in blobs}))
         )
-
-    def _assets(self, item: dict[str, JsonValue]) -> Iterable[BlobName]:
-        """The files behind an item that are outputs of ours; its source stays."""
-        assets = item.get("assets")
-        for asset in assets.values() if isinstance(assets, dict) else ():
-            href = asset.get("href") if isinstance(asset, dict) else None
-            name = self._storage.parse_href(href) if isinstance(href, str) else None
-            if name is not None and name.zone != "bronze":
-                yield name
 
     def _left(self, conn: Connection, job_id: str) -> Iterable[BlobName]:
         """Files of an earlier removal, but for those that a later run has catalogued again."""

@@ -6,6 +6,7 @@ import secrets
 
 from psycopg.rows import dict_row
 
+from core.contracts.assets import output
 from core.contracts.principals import Principal
 from core.contracts.storage import ObjectStorage
 from core.errors import Conflict, NotFound, StorageUnavailable, TargetChanged
@@ -86,8 +87,8 @@ class Revisions:
             without = conn.execute(_SQL["without_files"]).fetchall()
         kept: set[str] = set()
         for artifact_id, href, used in rows:
-            name = self._storage.parse_href(href)
-            if used or name is None or name.zone == "bronze":
+            name = output(self._storage, href)
+            if used or name is None:
                 continue
             try:
                 self._storage.delete(name)

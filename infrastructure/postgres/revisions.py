@@ -7,16 +7,13 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
-from pydantic import JsonValue
-
+from core.contracts import assets
 from core.contracts.effects import (
     CatalogFeatureTable,
     Effect,
     ExtendCollection,
     MergeFeatureTable,
-    StacJson,
     SwapFeatureTable,
     UpsertDatasetRef,
     UpsertStacItem,
@@ -171,16 +168,11 @@ def _outputs(effects: Iterable[Effect]) -> Mapping[ItemKey, _Outputs]:
     found: dict[ItemKey, _Outputs] = defaultdict(_Outputs)
     for effect in effects:
         if isinstance(effect, UpsertStacItem):
-            found[items_of(effect)[0]].files.update(_hrefs(effect.item))
+            found[items_of(effect)[0]].files.update(assets.hrefs(effect.item).values())
         elif isinstance(effect, ExtendCollection):
             for key, item in zip(items_of(effect), effect.items, strict=True):
-                found[key].files.update(_hrefs(item))
+                found[key].files.update(assets.hrefs(item).values())
         elif isinstance(effect, SwapFeatureTable | MergeFeatureTable):
             for key in items_of(effect):
                 found[key].tables.add(f"{effect.schema}.{effect.table}")
     return found
-
-
-def _hrefs(item: StacJson) -> list[str]:
-    assets = cast("Mapping[str, Mapping[str, JsonValue]]", item.get("assets") or {})
-    return [href for asset in assets.values() if isinstance(href := asset.get("href"), str)]

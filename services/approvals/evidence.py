@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from core.contracts import assets
 from core.contracts.evidence import ItemUnderReview
 from core.contracts.storage import BlobName, ObjectStorage
 from services.approvals.checks import Check, cog_check, source_check, stac_check
@@ -81,11 +82,5 @@ def _metadata(found: ItemUnderReview) -> Json:
 
 def _assets(storage: ObjectStorage, item: Mapping[str, JsonValue] | None, base_url: str) -> dict[str, str]:
     """Where each file of the item can be fetched by those who may see drafts."""
-    assets = item.get("assets") if item is not None else None
-    found: dict[str, str] = {}
-    for key, asset in assets.items() if isinstance(assets, dict) else ():
-        href = asset.get("href") if isinstance(asset, dict) else None
-        name = storage.parse_href(href) if isinstance(href, str) else None
-        if name is not None and name.zone != "bronze":
-            found[key] = f"{base_url}/api/assets/{name}"
-    return found
+    files = {name: assets.output(storage, href) for name, href in assets.hrefs(item or {}).items()}
+    return {name: f"{base_url}/api/assets/{file}" for name, file in files.items() if file is not None}

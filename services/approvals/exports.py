@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
+from core.contracts.assets import output
 from core.contracts.exports import DataFactory, Export, ExportStore, RunStatus, Unfinished
 from core.contracts.storage import ObjectStorage
 from core.errors import ContractViolation, Forbidden, NotFound
@@ -74,8 +75,7 @@ class Exports:
         return mine[0] if mine else None
 
     def _parameters(self, export: Export) -> dict[str, JsonValue]:
-        names = [self._storage.parse_href(href) for href in export.files]
-        files: list[JsonValue] = [str(name) for name in names if name is not None and name.zone != "bronze"]
+        files: list[JsonValue] = [str(name) for href in export.files if (name := output(self._storage, href))]
         return {
             **export.parameters,
             "approval_id": export.approval_id,

@@ -6,6 +6,7 @@ tasks that delete them.
 
 from __future__ import annotations
 
+from core.contracts.assets import output
 from core.contracts.context import TaskContext
 from core.contracts.effects import RemoveRaster
 from core.contracts.storage import BlobName
@@ -28,12 +29,12 @@ def inventory(params: UnpublishRasterParameters, ctx: TaskContext) -> RasterInve
         raise NotFound(f"There is no raster {label}.", hint="Check collection_id and stac_item_id.")
     if found.approved and not params.dry_run:
         refuse_approved(label, force=params.force_approved)
-    blobs = {name for href in found.hrefs if (name := ctx.storage.parse_href(href)) is not None}
+    blobs = {str(name) for href in found.hrefs if (name := output(ctx.storage, href))}
     return RasterInventory(
         cog_id=found.cog_id,
         item=found.item,
         approved=found.approved,
-        blobs=tuple(sorted(str(name) for name in blobs if name.zone != "bronze")),
+        blobs=tuple(sorted(blobs)),
         renders=found.renders,
         dataset_refs=found.dataset_refs,
         other_items=found.other_items,

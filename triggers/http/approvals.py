@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from composition import Runtime
 from core.contracts.approvals import reviewer
-from core.contracts.principals import Principal
-from core.models.access import Role
 from core.models.approvals import DatasetApproval, ReviewedItemState
 from core.models.platform import AccessLevel
 from core.states import ApprovalStatus
 from infrastructure.postgres.approvals import ApprovalFilter
 from infrastructure.postgres.decisions import Decided
 from triggers.http.access import TheRuntime
-from triggers.http.auth import require
 from triggers.http.paging import PLAIN, Cursor, Word, cursor, position
+from triggers.http.scope import Reviewer
 
 router = APIRouter(prefix="/api/approvals", tags=["approvals"])
-Reviewer = Annotated[Principal, Depends(require(Role.REVIEWER))]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN)]
 Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000, pattern=PLAIN)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000, description="How many to pass over; `cursor` is quicker.")]
@@ -126,20 +125,8 @@ def listing(
     after: Cursor = None,
 ) -> ApprovalList:
     """Records, newest first, a page at a time."""
-    found = position(_PAGE, after, 1)
-    wanted = ApprovalFilter(
-        status, classification, dataset_id, collection_id, job_id, before=found[0] if found else None
-    )
-    records = runtime.approvals.page(wanted, limit, offset)
-    last = records[-1].number if len(records) == limit else None
-    return ApprovalList(
-        approvals=records,
-        count=len(records),
-        limit=limit,
-        offset=offset,
-        status_counts=runtime.approvals.counts(),
-        next_cursor=last and cursor(_PAGE, last),
-    )
+    wanted = ApprovalFilter(status, classification, dataset_id, collection_id, job_id)
+    return page(runtime, _PAGE, wanted, limit, offset, after)
 
 
 @router.get("/{approval_id}")
@@ -204,4 +191,20 @@ def decision(decided: Decided) -> Decision:
         stac_updated=published,
         approvals_given=decided.given,
         approvals_required=decided.required,
+    )
+
+
+def page(
+    runtime: Runtime, name: str, wanted: ApprovalFilter, limit: int, offset: int, after: str | None
+) -> ApprovalList:
+    """A page of records, newest first; `name` is what its cursors are good for."""
+    found = position(name, after, 1)
+    records = runtime.approvals.page(replace(wanted, before=found[0] if found else None), limit, offset)
+    return ApprovalList(
+        approvals=records,
+        count=len(records),
+        limit=limit,
+        offset=offset,
+        status_counts=runtime.approvals.counts(wanted.client_id),
+        next_cursor=cursor(name, records[-1].number) if len(records) == limit else None,
     )

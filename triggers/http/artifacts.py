@@ -10,9 +10,8 @@ from pydantic import BaseModel
 from core.errors import InvalidRequest
 from core.models.artifacts import Artifact
 from triggers.http.access import TheRuntime
-from triggers.http.approvals import Reviewer
 from triggers.http.paging import Word
-from triggers.http.scope import Admin
+from triggers.http.scope import Admin, Reviewer
 
 router = APIRouter(prefix="/api", tags=["approvals"])
 

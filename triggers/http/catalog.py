@@ -21,9 +21,8 @@ from infrastructure.postgres.datasets import DatasetItem, Wanted
 from services.platform.access import data_access, item_links
 from triggers.http import views
 from triggers.http.access import BaseUrl, TheRuntime
-from triggers.http.health import Member
 from triggers.http.paging import Limit, TextCursor, Word, text_cursor, text_position
-from triggers.http.scope import Partner, may_see, visible_request
+from triggers.http.scope import Member, Partner, may_see, visible_request
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
 _ITEMS = "dataset_items"

@@ -12,8 +12,8 @@ from core.models.approvals import DatasetApproval, ReviewedItemState
 from core.models.artifacts import Artifact
 from services.approvals.evidence import Evidence, evidence
 from triggers.http.access import BaseUrl, TheRuntime
-from triggers.http.approvals import Reviewer
 from triggers.http.paging import Word
+from triggers.http.scope import Reviewer
 
 router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 

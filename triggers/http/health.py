@@ -6,21 +6,17 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from composition import Runtime
-from core.contracts.principals import Principal
 from core.contracts.storage import BlobName
 from core.errors import ContractViolation, GeomachineError, SourceNotFound
-from core.models.access import Role
 from triggers.http.access import TheRuntime
-from triggers.http.auth import require
+from triggers.http.scope import Member
 
 router = APIRouter(prefix="/api", tags=["health"])
 Probe = Callable[[], dict[str, object]]
-Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
 
 
 @router.get("/livez")

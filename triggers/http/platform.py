@@ -191,8 +191,7 @@ def statuses(
     dataset_id: Word | None = None,
 ) -> dict[str, object]:
     """The newest requests; a partner's own."""
-    owner = None if caller.sees_everything else caller.client_id
-    found = [_request(known) for known in runtime.requests.newest(limit, dataset_id, owner)]
+    found = [_request(known) for known in runtime.requests.newest(limit, dataset_id, caller.sees_only)]
     return {"success": True, "count": len(found), "requests": found}
 
 

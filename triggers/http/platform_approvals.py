@@ -5,24 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from core.contracts.approvals import reviewer
 from core.contracts.principals import Principal
 from core.errors import InvalidRequest, NotFound
-from core.models.access import Role
 from core.models.approvals import DatasetApproval
 from core.models.platform import AccessLevel
 from core.states import ApprovalStatus
 from infrastructure.postgres.approvals import ApprovalFilter, Named
 from triggers.http.access import TheRuntime
-from triggers.http.approvals import ApprovalList, Name, Offset, Prose, Reviewer, decision
-from triggers.http.auth import require
-from triggers.http.paging import Cursor, Word, cursor, position
+from triggers.http.approvals import ApprovalList, Name, Offset, Prose, decision, page
+from triggers.http.paging import Cursor, Word
+from triggers.http.scope import Member, Reviewer
 
 router = APIRouter(prefix="/api/platform", tags=["approvals"])
-Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
 Words = Annotated[str | None, Query(max_length=20_000, pattern=r"^[^\x00]*$", description="Up to 1000 with commas.")]
 _PAGE = "platform_approvals"
 _MOST = 1000
@@ -139,7 +137,7 @@ def reject(body: PlatformReject, runtime: TheRuntime, caller: Reviewer) -> Platf
 @router.post("/resubmit")
 def resubmit(body: WhichApproval, runtime: TheRuntime, caller: Member) -> PlatformDecision:
     """Ask again for a decision; a partner for what is his."""
-    record = runtime.approvals.find(body.named, ApprovalStatus.REJECTED, _client(caller))
+    record = runtime.approvals.find(body.named, ApprovalStatus.REJECTED, caller.sees_only)
     made = runtime.decisions.resubmit(record.approval_id, reviewer(caller, None))
     return _answer(made, "resubmitted", "Dataset waits for a decision again")
 
@@ -165,18 +163,8 @@ def listing(
     after: Cursor = None,
 ) -> PlatformApprovalList:
     """Records, newest first; a partner's own."""
-    found, client = position(_PAGE, after, 1), _client(caller)
-    wanted = ApprovalFilter(status, classification, client_id=client, before=found[0] if found else None)
-    records = runtime.approvals.page(wanted, limit, offset)
-    last = records[-1].number if len(records) == limit else None
-    return PlatformApprovalList(
-        approvals=records,
-        count=len(records),
-        limit=limit,
-        offset=offset,
-        status_counts=runtime.approvals.counts(client),
-        next_cursor=last and cursor(_PAGE, last),
-    )
+    wanted = ApprovalFilter(status, classification, client_id=caller.sees_only)
+    return PlatformApprovalList(**dict(page(runtime, _PAGE, wanted, limit, offset, after)))
 
 
 @router.get("/approvals/status")
@@ -189,7 +177,7 @@ def standings(
 ) -> Standings:
     """How items, collections and tables stand; what is somebody else's has no approval for a partner."""
     items, collections, tables = map(_split, (stac_item_ids, stac_collection_ids, table_names))
-    found = runtime.approvals.standing(items, collections, tables, _client(caller))
+    found = runtime.approvals.standing(items, collections, tables, caller.sees_only)
     return Standings(statuses={name: _standing(found.get(name)) for name in (*items, *collections, *tables)})
 
 
@@ -199,12 +187,8 @@ def one(approval_id: Word, runtime: TheRuntime, caller: Member) -> PlatformAppro
     return PlatformApproval(approval=_visible(runtime.approvals.get(approval_id), caller))
 
 
-def _client(caller: Principal) -> str | None:
-    return None if caller.sees_everything else caller.client_id
-
-
 def _visible(record: DatasetApproval, caller: Principal) -> DatasetApproval:
-    if _client(caller) not in (None, record.client_id):
+    if not caller.may_see(record.client_id):
         raise NotFound(f"There is no approval {record.approval_id!r}.")
     return record
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.models.access import DatasetReader
 from triggers.http.access import TheRuntime
-from triggers.http.approvals import Reviewer
 from triggers.http.keys import Name
 from triggers.http.paging import PLAIN
+from triggers.http.scope import Reviewer
 
 router = APIRouter(prefix="/api/datasets", tags=["readers"])
 DatasetId = Annotated[str, Path(min_length=1, max_length=255, pattern=PLAIN)]

@@ -16,9 +16,8 @@ from core.errors import NotFound
 from core.models.cogs import CogMetadata, RasterRenderConfig
 from services.raster.renders import check_render
 from triggers.http.access import BaseUrl, TheRuntime
-from triggers.http.approvals import Reviewer
-from triggers.http.health import Member
 from triggers.http.paging import PLAIN
+from triggers.http.scope import Member, Reviewer
 
 router = APIRouter(prefix="/api/raster/{cog_id}/renders", tags=["renders"])
 CogId = Annotated[str, Path(max_length=255, pattern=PLAIN, description="`collection:item`.")]
@@ -146,7 +145,7 @@ def _write(
 
 
 def _visible(record: CogMetadata, caller: Principal) -> CogMetadata:
-    if caller.sees_everything or record.client_id == caller.client_id:
+    if caller.may_see(record.client_id):
         return record
     raise NotFound(f"There is no COG {record.cog_id!r}.")
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from infrastructure.postgres.reports import FailedRun, FailurePattern, Throughput
 from triggers.http.access import TheRuntime
-from triggers.http.health import Member, broker, database, probed, storage
-from triggers.http.scope import Partner
+from triggers.http.health import broker, database, probed, storage
+from triggers.http.scope import Member, Partner
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
 
@@ -36,8 +36,7 @@ def failures(
     limit: Annotated[int, Query(ge=1, le=500, description="How many single failures at most.")] = 20,
 ) -> FailureReport:
     """Failed jobs, grouped by what went wrong, and the latest one by one; a partner's own."""
-    owner = None if caller.sees_everything else caller.client_id
-    found = runtime.reports.failures(hours, limit, owner)
+    found = runtime.reports.failures(hours, limit, caller.sees_only)
     rate = 100 * found.total_failures / found.total_jobs if found.total_jobs else 0.0
     return FailureReport(
         period_hours=hours,

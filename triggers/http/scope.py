@@ -22,6 +22,8 @@ from triggers.http.auth import require
 
 _JOB_ID = re.compile("[0-9a-f]{64}")
 Partner = Annotated[Principal, Depends(require(Role.PARTNER))]
+Reviewer = Annotated[Principal, Depends(require(Role.REVIEWER))]
+Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
 Admin = Annotated[Principal, Depends(require())]
 Run = Annotated[int | None, Query(ge=1, description="Which time the work was processed; the newest without it.")]
 
@@ -56,7 +58,7 @@ def own_job(job_id: str, runtime: TheRuntime, caller: Partner) -> JobView:
 
 def may_see(known: KnownRequest, caller: Principal) -> bool:
     """True for a request of the caller's client, and for whoever sees all."""
-    return caller.sees_everything or known.request.client_id == caller.client_id
+    return caller.may_see(known.request.client_id)
 
 
 def visible_request(runtime: Runtime, any_id: str, caller: Principal) -> KnownRequest:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from composition import Runtime
 from core.contracts.principals import Principal
 from core.errors import Forbidden
-from core.models.access import Role
 from core.models.services import ExternalService, ServiceCheck, ServiceStatus, ServiceType
 from infrastructure.postgres.external_services import ServiceChange, ServiceFilter
 from services.external_services.health import judge
 from triggers.http.access import TheRuntime
-from triggers.http.auth import require
 from triggers.http.paging import Limit, Prose, TextCursor, Word, text_cursor, text_position
-from triggers.http.scope import Partner
+from triggers.http.scope import Member, Partner
 
 router = APIRouter(prefix="/api/jobs/services", tags=["external services"])
-Member = Annotated[Principal, Depends(require(Role.PARTNER, Role.REVIEWER))]
 ServiceId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="What registering answered.")]
 Tags = Annotated[list[Annotated[Word, Field(min_length=1)]], Field(max_length=50)]
 Minutes = Annotated[int, Field(ge=5, le=10080)]

@@ -12,7 +12,7 @@ from core.models.approvals import DatasetApproval
 from core.models.platform import AccessLevel
 from infrastructure.postgres.trial_approvals import open_trial
 from triggers.http.access import TheRuntime
-from triggers.http.approvals import Reviewer
+from triggers.http.scope import Reviewer
 
 router = APIRouter(prefix="/api/approvals", tags=["approvals"])
 
