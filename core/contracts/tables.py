@@ -179,7 +179,7 @@ class FeatureTables(Protocol):
         """Binary COPY of Arrow batches into each table in turn: `id`, the columns in their order, `geom` as WKB.
 
         All rows of all tables or none, and with them what `told` makes of the row counts. A part that was loaded
-        already is not read: the answer is what was told then.
+        already is not read: the answer is what was told then. Raises UnsupportedFormat for a row too big for a page.
         """
         ...
 

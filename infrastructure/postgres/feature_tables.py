@@ -22,7 +22,7 @@ from core.contracts.tables import (
     Told,
     staging_view,
 )
-from core.errors import Conflict, InvalidRequest, TargetChanged
+from core.errors import Conflict, InvalidRequest, TargetChanged, UnsupportedFormat
 from core.models.catalog import VectorEtlTracking
 from infrastructure.postgres import feature_reads
 from infrastructure.postgres.feature_types import column_definitions, geometry_type
@@ -75,6 +75,12 @@ class PostgresFeatureTables:
                 return output
         except psycopg.errors.UniqueViolation as e:
             raise TargetChanged(f"Another attempt has loaded part {part} of {staging} meanwhile.") from e
+        except psycopg.errors.ProgramLimitExceeded as e:
+            columns = len(streams[0][0].columns)
+            raise UnsupportedFormat(
+                f"A feature does not fit into a row of {columns:,} columns: {str(e).splitlines()[0]}.",
+                hint="Split the file, or turn groups of columns into rows.",
+            ) from e
         except psycopg.errors.UndefinedTable as e:
             raise Conflict(
                 f"The unfinished table {staging} was tidied away before it was loaded.", hint="Resubmit the job."

@@ -16,7 +16,7 @@ from geopandas import GeoDataFrame
 
 from core.contracts.vector import ProcessVectorParameters
 from core.contracts.vector_findings import FindingCode
-from core.errors import AmbiguousLayer, ColumnsMissing, CrsMismatch, NoFeatures, UnreadableSource
+from core.errors import AmbiguousLayer, ColumnsMissing, CrsMismatch, NoFeatures, UnreadableSource, UnsupportedFormat
 from services.vector import fetching, layers
 from tests.support.vector import VectorRig
 from tests.support.workbook import Formula, workbook
@@ -275,3 +275,37 @@ def test_features_alike_in_everything_are_left_out_when_asked(rig, tmp_path):
     assert rig.query("select id from geo.t order by id") == [(1,), (3,), (4,)]
     (finding,) = [f for f in done.result.findings if f.code is FindingCode.DUPLICATE_FEATURES]
     assert (finding.count, finding.feature_ids) == (2, (2, 5))
+
+
+def test_a_polygon_of_a_million_vertices_is_one_feature_like_any_other(rig, tmp_path):
+    angles = np.linspace(0, 2 * np.pi, 1_000_000, endpoint=False)
+    ring = np.column_stack((30 + np.cos(angles), -2 + np.sin(angles)))
+    frame = GeoDataFrame({"a": [1]}, geometry=[shapely.Polygon(ring)], crs=4326)
+    for name, options in (("f.geojson", {}), ("f.gpkg", {"overwrite": True, "create_tile_view": True})):
+        pyogrio.write_dataframe(frame, tmp_path / name)
+        rig.load(tmp_path / name, **options)
+        [(vertices, area)] = rig.query("select st_npoints(geom), st_area(geom) from geo.t")
+        assert (vertices, round(area, 5)) == (1_000_001, round(np.pi, 5))
+    assert rig.query("select max(st_npoints(geom)) <= 256, count(*) > 3000 from geo.t_tiles") == [(True, True)]
+
+
+def wide(folder: Path, columns: int, cell: str) -> Path:
+    path = folder / "f.csv"
+    names = ",".join(f"c{i}" for i in range(columns))
+    path.write_text(f"lat,lon,{names}\n1,2,{','.join([cell] * columns)}\n")
+    return path
+
+
+def test_a_table_of_very_many_columns_is_loaded_where_postgresql_can_hold_it(rig, tmp_path):
+    rig.load(wide(tmp_path, 1_500, "x"))
+    assert rig.query("select c0, c1499 from geo.t") == [("x", "x")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cell", "why"),
+    [(2_000, "x", "has 2,002 columns; a table holds at most 1,598"), (1_500, "1.5", "row is too big")],
+)
+def test_more_columns_than_postgresql_holds_are_refused_with_the_reason(rig, tmp_path, columns, cell, why):
+    with pytest.raises(UnsupportedFormat, match=why):
+        rig.load(wide(tmp_path, columns, cell))
+    assert rig.query("select count(*) from pg_class where strpos(relname, '__stg_') > 0") == [(0,)]
