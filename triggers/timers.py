@@ -33,7 +33,8 @@ def _janitor(runtime: Runtime) -> int:
 
 def _retention(runtime: Runtime) -> int:
     retention = runtime.settings.retention
-    return runtime.machine.retain(retention.archive_days, retention.drop_days) + runtime.idempotency.forget()
+    forgotten = runtime.idempotency.forget() + runtime.deliveries.forget(retention.archive_days)
+    return runtime.machine.retain(retention.archive_days, retention.drop_days) + forgotten
 
 
 def _leftovers(runtime: Runtime) -> int:

@@ -16,7 +16,7 @@ class WebhookDelivery(Record):
     __table__: ClassVar[Table] = Table(
         name="webhook_deliveries",
         primary_key=("delivery_id",),
-        indexes=(Index(("event_id", "delivery_id")), Index(("request_id", "delivery_id"))),
+        indexes=(Index(("event_id", "delivery_id")), Index(("request_id", "delivery_id")), Index(("at",))),
     )
 
     delivery_id: Annotated[int, Column(sql_type="bigint", identity=True)]

@@ -47,6 +47,11 @@ class PostgresDeliveries:
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             return [WebhookDelivery.model_validate(row) for row in cursor.execute(_SQL["page"], values)]
 
+    def forget(self, days: float) -> int:
+        """Remove attempts of so many days ago; how many."""
+        with connection(self._pool) as conn:
+            return conn.execute(_SQL["forget"], {"days": days}).rowcount
+
     def replay(self, event_id: str, by: Principal) -> None:
         """Send an event again, delivered or not, under its id. Raises NotFound."""
         with transaction(self._pool) as conn:

@@ -16,6 +16,7 @@ from config.settings import OutboundSettings, WebhookSettings
 from core.contracts.storage import BlobName
 from tests.support.api import Api, serve
 from tests.support.remote import LOOPBACK, Asked, Remote, Says, serving
+from triggers.timers import TIMERS
 
 SECRET = WebhookSettings(WEBHOOK_SECRET=SecretStr("a secret of sixteen characters"))
 
@@ -119,6 +120,19 @@ def test_what_is_not_taken_is_sent_again_under_the_same_id(api: Api, partner: Re
         api.runtime.machine.sweep()
     assert len({a.headers["webhook-id"] for a in partner.asked}) == 1
     assert log(api) == [("job.completed", 500), ("job.completed", 302), ("job.completed", 200)]
+
+
+def test_deliveries_are_kept_as_long_as_the_events_of_jobs(api: Api, partner: Remote) -> None:
+    submit(api, f"{partner.url}/hook")
+    api.drain()
+    api.runtime.machine.sweep()
+    retention = next(timer for timer in TIMERS if timer.name == "retention")
+    api.query("UPDATE app.webhook_deliveries SET at = now() - interval '29 days'")
+    retention.run(api.runtime)
+    assert log(api) == [("job.completed", 204)]
+    api.query("UPDATE app.webhook_deliveries SET at = now() - interval '31 days'")
+    retention.run(api.runtime)
+    assert log(api) == []
 
 
 def test_an_event_that_was_given_up_is_a_dead_letter_until_an_admin_sends_it_again(api: Api, partner: Remote) -> None:

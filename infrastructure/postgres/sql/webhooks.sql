@@ -10,6 +10,10 @@ WHERE (%(request_id)s::text IS NULL OR request_id = %(request_id)s) AND (%(event
     AND (%(before)s::bigint IS NULL OR delivery_id < %(before)s)
 ORDER BY delivery_id DESC LIMIT %(limit)s
 
+-- name: forget
+-- Attempts of long ago.
+DELETE FROM app.webhook_deliveries WHERE at < clock_timestamp() - %(days)s * interval '1 day'
+
 -- name: replay
 -- Promise an event anew.
 UPDATE app.outbox SET delivered_at = NULL, dead_at = NULL, attempts = 0, worker = NULL, not_before = clock_timestamp()
