@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,6 +27,7 @@ from core.machine.retries import RetryPolicy
 from core.machine.slot import Slot
 from core.models.access import Role
 from core.models.policies import ApprovalPolicy
+from core.once import once
 from infrastructure import data_factory, storage
 from infrastructure.administration.database import DatabaseAdministration
 from infrastructure.auth import Credentials
@@ -140,7 +140,7 @@ class Runtime:
             callback=lambda url: self.webhooks.require(url),
         )
 
-    @cached_property
+    @once
     def planner(self) -> Planner:
         """Dry runs."""
         scratch, limit = self.settings.app.home / "scratch", self.settings.platform.preview_mb
@@ -148,12 +148,12 @@ class Runtime:
         look = Looker(self.machine.registry, sight, limit)
         return Planner(self.platform, self.machine.registry, self.requests, PostgresPlans(self.pool), look)
 
-    @cached_property
+    @once
     def gate(self) -> Gate:
         """Who may come in: the credentials this process accepts, and how often."""
         return Gate(self.settings.server, Credentials(self.settings.auth, self.key_ring))
 
-    @cached_property
+    @once
     def key_ring(self) -> KeyRing:
         """The operator's own key and those in the database."""
         key = self.settings.server.admin_key
@@ -163,17 +163,17 @@ class Runtime:
             fixed[reader.get_secret_value()] = METRICS_READER
         return KeyRing(fixed, self.api_keys)
 
-    @cached_property
+    @once
     def outbound(self) -> GuardedClient:
         """Calls to addresses that somebody gave us."""
         return from_settings(self.settings.outbound)
 
-    @cached_property
+    @once
     def services(self) -> PostgresServices:
         """Map services of others."""
         return PostgresServices(self.pool)
 
-    @cached_property
+    @once
     def checker(self) -> Checker:
         """Asks them how they are."""
         return Checker(self.outbound, self.services, self.settings.external_services.check_seconds)
@@ -181,19 +181,19 @@ class Runtime:
     def _alert(self, payload: Mapping[str, JsonValue]) -> None:
         ServiceAlerts(self.outbound, self.settings.external_services.alert_url, self.log)(payload)
 
-    @cached_property
+    @once
     def external_databases(self) -> ExternalDatabases:
         """Databases of others; what compares schemas is loaded by the first who asks."""
         from infrastructure.administration.external_databases import ExternalDatabases
 
         return ExternalDatabases(self.settings.external_databases)
 
-    @cached_property
+    @once
     def database(self) -> DatabaseAdministration:
         """The database itself, for administrators."""
         return DatabaseAdministration(self.pool)
 
-    @cached_property
+    @once
     def maintenance(self) -> Maintenance:
         """Changes to the database as a whole; what compares schemas is loaded by the first who asks."""
         from infrastructure.administration.maintenance import from_settings
@@ -205,7 +205,7 @@ class Runtime:
         assert self.bus is not None  # nobody else delivers
         return Desk(self.machine, self.bus.mail, queues)
 
-    @cached_property
+    @once
     def promises(self) -> Mapping[str, Callback]:
         """What carries out the promises of the outbox, by topic."""
         found: dict[str, Callback] = {
@@ -217,12 +217,12 @@ class Runtime:
             found["adf"] = exports.deliver
         return found
 
-    @cached_property
+    @once
     def factory(self) -> AzureDataFactory | None:
         """The Data Factory that takes public data out, if one is configured."""
         return data_factory.from_settings(self.settings.adf, self.settings.storage.managed_identity_client_id)
 
-    @cached_property
+    @once
     def exports(self) -> Exports | None:
         """Its runs."""
         if (factory := self.factory) is None:
@@ -236,12 +236,12 @@ class Runtime:
             vector_pipeline=names.vector_pipeline,
         )
 
-    @cached_property
+    @once
     def deliveries(self) -> PostgresDeliveries:
         """The log of webhooks."""
         return PostgresDeliveries(self.pool)
 
-    @cached_property
+    @once
     def webhooks(self) -> Webhooks:
         """Events sent to partners."""
         secret = self.settings.webhooks.secret
@@ -253,7 +253,7 @@ class Runtime:
             now=lambda: datetime.now(UTC),
         )
 
-    @cached_property
+    @once
     def tables(self) -> PostgresFeatureTables:
         """PostGIS feature tables; the Arrow behind them is loaded by the first task that needs one."""
         return PostgresFeatureTables(self.pool)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import cast
 
 import httpx
@@ -29,13 +28,10 @@ class AzureDataFactory:
             f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
             f"/providers/Microsoft.DataFactory/factories/{settings.factory_name}"
         )
-        self._endpoint = settings.endpoint.rstrip("/")
+        endpoint, version = settings.endpoint.rstrip("/"), {"api-version": _VERSION}
+        self._client = httpx.Client(base_url=endpoint, timeout=httpx.Timeout(15), params=version)
         self._token = token
         self._lock = threading.Lock()
-
-    @cached_property
-    def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self._endpoint, timeout=httpx.Timeout(15), params={"api-version": _VERSION})
 
     def create_run(self, pipeline: str, parameters: Mapping[str, JsonValue]) -> str:
         """Start a pipeline; the run's id."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 from config import ServiceBusSettings
 from core.machine.dispatch import Courier, Warnings
+from core.once import once
 from infrastructure.postgres.mail import PostgresMail
 from infrastructure.postgres.pool import Pool
 from infrastructure.queues import connection
@@ -29,12 +29,12 @@ class ServiceBus:
         )
         self.courier = Courier(self.dispatcher, log)
 
-    @cached_property
+    @once
     def dead_letters(self) -> BrokerDeadLetters:
         """The broker's dead-letter queues."""
         return BrokerDeadLetters(self._settings, self._names, self.mail)
 
-    @cached_property
+    @once
     def administration(self) -> QueueAdministration:
         """The queues themselves."""
         return QueueAdministration(self._settings, self._names)

@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from composition import Runtime
 from config import AppSettings, AuthSettings, DatabaseSettings, ServerSettings
 from core.errors import GeomachineError
 from core.models.access import ApiKey, Role
+from core.once import once
 from infrastructure import telemetry
 from infrastructure.auth import Credentials, key_text
 from infrastructure.auth.keys import KeyRing
@@ -117,6 +120,30 @@ def test_whoever_tries_keys_out_too_fast_does_not_have_them_looked_up(db: str, t
     assert tried == ["UNAUTHENTICATED"] * 2 + ["RATE_LIMITED"] * 3
     assert shelf.asked == 3
     assert (come(good), come(new)) == ("acme", "RATE_LIMITED"), "a key that worked goes on working from there"
+
+
+def test_requests_that_come_first_together_are_counted_in_the_same_buckets(db: str, tmp_path: Path) -> None:
+    meeting = threading.Barrier(2, timeout=1)
+
+    class Meeting(Runtime):
+        @once
+        def key_ring(self) -> KeyRing:
+            with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits for us to finish
+                meeting.wait()
+            return KeyRing({})
+
+    settings = replace(
+        config.load(),
+        app=AppSettings(GEOMACHINE_HOME=tmp_path),
+        database=DatabaseSettings(DATABASE_URL=SecretStr(db)),
+        server=ServerSettings.model_validate({"RATE_LIMIT_PUBLIC_PER_SECOND": 0.01, "RATE_LIMIT_PUBLIC_BURST": 1}),
+    )
+    runtime = Meeting(settings)
+    client = TestClient(create_app(lambda: runtime))
+    with ThreadPoolExecutor(2) as threads:
+        answers = [threads.submit(client.get, "/api/jobs", headers={"X-API-Key": "guess"}) for _ in range(2)]
+        assert sorted(answer.result().status_code for answer in answers) == [401, 429]
+    runtime.close()
 
 
 def test_a_bucket_fills_at_its_rate_up_to_its_burst() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import psycopg
@@ -22,6 +21,7 @@ from core.machine.retries import RetryPolicy
 from core.machine.store import Claimed, Finished
 from core.models.access import Role
 from core.models.events import JobEvent
+from core.once import once
 from infrastructure.auth.keys import KeyRing
 from infrastructure.data_factory.client import AzureDataFactory
 from infrastructure.postgres.job_store import PostgresJobStore
@@ -48,7 +48,7 @@ class ProbedRuntime(Runtime):
         super().__init__(settings)
         self.machine = self.worker("tester")
 
-    @cached_property
+    @once
     def key_ring(self) -> KeyRing:
         def caller(name: str) -> Principal:
             kind = PrincipalKind.PERSON if name in PEOPLE else PrincipalKind.SERVICE
@@ -56,7 +56,7 @@ class ProbedRuntime(Runtime):
 
         return KeyRing({name: caller(name) for name in CALLERS}, self.api_keys)
 
-    @cached_property
+    @once
     def factory(self) -> AzureDataFactory | None:
         """The Data Factory of the settings, called with a token that nobody checks."""
         adf = self.settings.adf
