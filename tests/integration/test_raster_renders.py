@@ -12,6 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 import rasterio
+from rasterio.transform import from_origin
 from rio_tiler.colormap import cmap
 
 from core.contracts.colormaps import COLORMAPS
@@ -100,6 +101,39 @@ def test_a_render_that_waits_for_a_job_on_its_collection_holds_nothing_the_job_n
         job.execute("SELECT FROM app.cog_metadata WHERE cog_id = %s FOR UPDATE NOWAIT", [cog])
         job.rollback()
         assert made.result().status_code == 201
+
+
+def test_a_collection_is_one_picture_of_what_the_caller_may_see(geo: Platform, tmp_path: Path) -> None:
+    """Two adjoining rasters of one collection: the public sees the approved one, a reviewer both."""
+    levels = (50, 200)
+    for place, value in enumerate(levels):
+        path = write_tiff(
+            tmp_path / f"{place}.tif", np.full((3, 64, 64), value, np.uint8), photometric="RGB", crs="EPSG:4326",
+            transform=from_origin(30 + place, 0, 1 / 64, 1 / 64),
+        )  # fmt: skip
+        ids = {"dataset_id": "pair", "resource_id": f"r{place}", "version_id": "v", "access_level": "public"}
+        status = geo.process(path, **ids)
+        if place == 0:
+            geo.approve(status)
+    collection = geo.public.get("/api/stac/collections/pair").json()
+    links = {link["rel"]: link["href"] for link in collection["links"]}
+    seen = {}
+    for who, headers in {"public": {}, "reviewer": {"X-API-Key": "rex"}}.items():
+        answers = [geo.public.get(links[rel], headers=headers) for rel in ("preview", "tilejson")]
+        assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
+        picture = pixels(answers[0].content)[:, 128]
+        seen[who] = [(int(picture[0, column]), int(picture[-1, column])) for column in (128, 384)]
+    assert seen["reviewer"] == [(50, 255), (200, 255)]
+    assert seen["public"][0] == (50, 255) and seen["public"][1][1] == 0, "of the other one nothing is seen"
+    assert geo.public.get(links["tilejson"]).json()["bounds"] == pytest.approx([30, -1, 31, 0])
+    inside = links["tiles"].replace("{z}/{x}/{y}", "8/149/128")
+    assert geo.public.get(inside).status_code == 200
+    assert geo.public.get(links["tiles"].replace("{z}/{x}/{y}", "8/10/10")).status_code == 404
+    base = links["tilejson"].removesuffix("/WebMercatorQuad/tilejson.json")
+    assert geo.public.get(f"{base}x/WebMercatorQuad/tilejson.json").status_code == 404
+    assert geo.public.post(f"{base}/feature", json={}).status_code in (404, 405)
+    assert geo.public.get(f"{base}/point/30.5,-0.5").status_code == 404
+    assert geo.public.get(f"{base}/bbox/30,-1,32,0/9000x10.png").status_code == 400
 
 
 def test_renders_survive_processing_again_and_only_one_is_the_default(geo: Platform, tmp_path: Path) -> None:

@@ -23,12 +23,15 @@ from core.contracts.storage import ObjectStorage
 from infrastructure.postgres.queries import Queries
 from triggers.web import problems
 from triggers.web.edge import view_of
+from triggers.web.mosaics import Mosaic, find
 from triggers.web.renders import DATA, cog_asset, parameters_of, render_names
 from triggers.web.scoped_reader import ScopedReader
 
 _SQL = Queries("serving")
 _ITEM = "geomachine.item"
+_MOSAIC = "geomachine.mosaic"
 _PATH = re.compile(r"^/collections/(?P<collection>[^/]+)/items/(?P<item>[^/]+)/(?P<rest>.+)$")
+_WHOLE = re.compile(r"^/collections/(?P<collection>[^/]+)/(?P<rest>(?:tiles/|bbox/|[^/]+/tilejson\.json).*)$")
 _DRAWN = re.compile(r"^(preview|tiles|bbox|feature|[^/]+/tilejson\.json)")
 _SIZE_IN_PATH = re.compile(r"/(\d+)x(\d+)(?:\.|$)")
 _SIZES = frozenset({"max_size", "width", "height", "tilesize", "buffer", "padding"})
@@ -40,7 +43,7 @@ Parameters = list[tuple[str, str]]
 
 
 class CogGate:
-    """Finds the item of a tile request, 404 unless the caller may see it, and adds what the caller left unsaid."""
+    """Finds what a tile request means, 404 unless the caller may see it, and adds what the caller left unsaid."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +51,7 @@ class CogGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or not (match := _PATH.match(path)):
+        if scope["type"] != "http" or not (match := _PATH.match(path) or _WHOLE.match(path)):
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -58,29 +61,44 @@ class CogGate:
             await problems.answer(request, problem)(scope, receive, send)
             return
         try:
-            item = await _visible_item(request, match["collection"], match["item"])
+            item, mosaic = await _meant(request, match)
         except problems.DATABASE_ERRORS as e:
             await problems.answer(request, problems.of_database(e))(scope, receive, send)
             return
         if item is None or cog_asset(item) is None:
-            message = f"Item {match['item']} in collection {match['collection']} does not exist or is no raster."
+            named = f"Item {match['item']} in collection" if match.re is _PATH else "Collection"
+            message = f"{named} {match['collection']} does not exist or is no raster."
             await problems.answer(request, problems.Problem(404, message))(scope, receive, send)
             return
         render = next((value for name, value in given if name == _RENDER), None)
         if render is not None and render not in render_names(item):
             known = ", ".join(render_names(item)) or "none"
-            problem = problems.Problem(404, f"Item {match['item']} has no render {render[:100]!r}; it has: {known}.")
+            problem = problems.Problem(404, f"Item {item['id']} has no render {render[:100]!r}; it has: {known}.")
             await problems.answer(request, problem)(scope, receive, send)
             return
         given = [pair for pair in given if pair[0] != _RENDER]
         query = urlencode(given + _unsaid(item, match["rest"], given, render)).encode()
-        await self._app({**scope, "query_string": query, _ITEM: item}, receive, send)
+        await self._app({**scope, "query_string": query, _ITEM: item, _MOSAIC: mosaic}, receive, send)
 
 
 def gated_item(request: Request) -> dict[str, object]:
     """The item that the gate let through."""
     item: dict[str, object] = request.scope[_ITEM]
     return item
+
+
+def gated_mosaic(request: Request) -> Mosaic:
+    """The mosaic that the gate let through."""
+    mosaic: Mosaic = request.scope[_MOSAIC]
+    return mosaic
+
+
+async def _meant(request: Request, match: re.Match[str]) -> tuple[dict[str, object] | None, Mosaic | None]:
+    """The item of the path; of a collection's the mosaic, with the item that stands for all."""
+    if match.re is _PATH:
+        return await _visible_item(request, match["collection"], match["item"]), None
+    mosaic = await find(request, match["collection"], match["rest"])
+    return (dict(mosaic.model), mosaic) if mosaic else (None, None)
 
 
 async def _visible_item(request: Request, collection: str, identifier: str) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ Json = dict[str, object]
 
 TILES = "WebMercatorQuad"
 _THUMBNAIL = 256
+_PREVIEW = 512
 _OURS = frozenset({"preview", "tilejson", "tiles", "info", "features"})
 _TABLES = ("postgis://", "postgres://", "postgresql://")
 
@@ -50,7 +51,7 @@ def _table(thing: Mapping[str, object]) -> str | None:
 
 def _service_links(thing: Json, api: str, table: str | None) -> list[Json]:
     if thing.get("type") == "Collection":
-        return []
+        return _mosaic_links(thing, api)
     if table is not None:
         base = f"{api}/features/collections/{quote(table)}"
         return [
@@ -74,6 +75,33 @@ def _service_links(thing: Json, api: str, table: str | None) -> list[Json]:
             for name in named
         ),
     ]
+
+
+def _mosaic_links(collection: Json, api: str) -> list[Json]:
+    """Of a collection of rasters: all of them as one picture."""
+    if "app:raster_type" not in _mapping(collection.get("summaries")):
+        return []
+    base = f"{api}/raster/collections/{quote(str(collection['id']))}"
+    west, south, east, north = _box(collection)
+    wide, high = east - west, north - south
+    scale = _PREVIEW / max(wide, high)
+    size = f"{max(1, round(wide * scale))}x{max(1, round(high * scale))}"
+    return [
+        _link("preview", f"{base}/bbox/{west},{south},{east},{north}/{size}.png", "image/png", "Preview of all items"),
+        _link("tilejson", f"{base}/{TILES}/tilejson.json", "application/json", "Tiles of all items (TileJSON)"),
+        _link("tiles", f"{base}/tiles/{TILES}/{{z}}/{{x}}/{{y}}.png", "image/png", "Tiles of all items"),
+    ]
+
+
+def _box(collection: Json) -> list[float]:
+    box = _mapping(_mapping(collection.get("extent")).get("spatial")).get("bbox")
+    assert isinstance(box, list)  # a collection without extent is none
+    west, south, *_, east, north = box[0] if len(box[0]) == 4 else (*box[0][:2], *box[0][3:5])
+    return [float(west), float(south), max(float(east), west + 1e-6), max(float(north), south + 1e-6)]
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _tile_server(thing: Json, api: str) -> str:

@@ -1,20 +1,37 @@
-"""Information, previews and tiles of COG items, opened only by their place in the catalogue."""
+"""Information, previews and tiles of COG items and whole collections, opened only by their place in the catalogue."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute
+from rio_tiler.errors import NoAssetFoundError
 from starlette.responses import HTMLResponse
+from titiler.core.dependencies import AssetsExprParams
 from titiler.core.errors import DEFAULT_STATUS_CODES
 from titiler.core.factory import ColorMapFactory, MultiBaseTilerFactory, TMSFactory
+from titiler.mosaic.factory import MosaicTilerFactory
 
-from triggers.web.cog_items import CogGate, CogReader, gated_item
+from triggers.web.cog_items import CogGate, CogReader, gated_item, gated_mosaic
 from triggers.web.edge import Edge
 from triggers.web.map_page import map_page
+from triggers.web.mosaics import Mosaic, MosaicBackend
 from triggers.web.mounts import Mount, MountSettings
 from triggers.web.pools import pool_in_state
 from triggers.web.problems import install
 
+_COLLECTION = "/collections/{collection_id}"
 _ITEM = "/collections/{collection_id}/items/{item_id}"
+
+
+class _CollectionTiler(MosaicTilerFactory):
+    """The routes that the gate knows."""
+
+    def register_routes(self) -> None:
+        """Tiles, their description, and the picture of a box."""
+        self.tile()  # type: ignore[no-untyped-call]
+        self.tilejson()  # type: ignore[no-untyped-call]
+        self.part()  # type: ignore[no-untyped-call]
+        self.router.routes = [r for r in self.router.routes if isinstance(r, APIRoute) and r.methods == {"GET"}]
 
 
 def mount(settings: MountSettings) -> Mount:
@@ -28,6 +45,9 @@ def mount(settings: MountSettings) -> Mount:
     def viewer(request: Request, collection_id: str, item_id: str) -> HTMLResponse:
         return map_page(request, "raster", "collections", collection_id, "items", item_id)
 
+    def mosaic_source(request: Request, collection_id: str) -> Mosaic:
+        return gated_mosaic(request)
+
     items = MultiBaseTilerFactory(
         reader=CogReader.of(settings.storage),
         path_dependency=item_source,
@@ -35,6 +55,14 @@ def mount(settings: MountSettings) -> Mount:
         add_viewer=False,
     )
     app.include_router(items.router, prefix=_ITEM, tags=["Items"])
+    collections = _CollectionTiler(
+        backend=MosaicBackend,
+        dataset_reader=CogReader.of(settings.storage),
+        path_dependency=mosaic_source,
+        layer_dependency=AssetsExprParams,
+        router_prefix=_COLLECTION,
+    )
+    app.include_router(collections.router, prefix=_COLLECTION, tags=["Collections"])
     app.include_router(TMSFactory().router, tags=["Tile matrix sets"])
     app.include_router(ColorMapFactory().router, tags=["Colour maps"])
 
@@ -52,7 +80,8 @@ def mount(settings: MountSettings) -> Mount:
         }
 
     app.add_middleware(CogGate)
-    install(app, {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if kind is not Exception})
+    known = {kind: status for kind, status in DEFAULT_STATUS_CODES.items() if kind is not Exception}
+    install(app, {**known, NoAssetFoundError: 404})
 
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "pool", settings, "geomachine-raster")

@@ -35,6 +35,25 @@ WHERE EXISTS (
 )
 ORDER BY c.id
 
+-- name: collection_shown
+-- One of a collection's COGs that the caller may see, as an item, and the extent of all of them; no row where there is none.
+SELECT pgstac.get_item(f.model, $1::text) AS model, ST_XMin(f.extent) AS west, ST_YMin(f.extent) AS south,
+    ST_XMax(f.extent) AS east, ST_YMax(f.extent) AS north
+FROM (
+    SELECT min(id) AS model, ST_Extent(geometry) AS extent FROM pgstac.items
+    WHERE collection = $1::text AND app.cog_href(content) IS NOT NULL
+        AND app.may_see(content -> 'properties', $2::boolean, $3::text, $4::boolean)
+) f
+WHERE f.model IS NOT NULL
+
+-- name: collection_cogs
+-- The collection's COGs in a box that the caller may see, as items, the latest first.
+SELECT pgstac.get_item(id, collection) AS item FROM pgstac.items
+WHERE collection = $1::text AND app.cog_href(content) IS NOT NULL
+    AND app.may_see(content -> 'properties', $2::boolean, $3::text, $4::boolean)
+    AND ST_Intersects(geometry, ST_MakeEnvelope($5::float, $6::float, $7::float, $8::float, 4326))
+ORDER BY datetime DESC, id LIMIT $9::int
+
 -- name: readable_datasets
 -- The datasets whose restricted data a client may see although they are not its own.
 SELECT dataset_id FROM app.dataset_readers WHERE client_id = $1::text ORDER BY dataset_id
