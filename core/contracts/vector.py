@@ -167,6 +167,8 @@ class ProcessVectorParameters(TableOptions):
             raise ValueError("give lat_name and lon_name, or wkt_column, not both")
         if self.layer_name and self.all_layers:
             raise ValueError("give layer_name, or all_layers, not both")
+        if self.joins and (self.temporal_property or self.indexes != IndexOptions() or self.item_id):
+            raise ValueError("temporal_property, indexes and item_id of a table that rows join stay as they are")
         return self
 
     @property

@@ -20,7 +20,7 @@ from core.contracts.vector import (
     VectorProcessed,
     VectorPublished,
 )
-from core.errors import TargetExists
+from core.errors import InvalidRequest, TargetExists
 from core.models.catalog import WriteMode
 from services.vector import describing, fetching, joining, layers, publishing, uploading
 
@@ -90,6 +90,12 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
     if parameters.joins:
         planned = tuple(_conformed(layer, parameters, ctx) for layer in planned)
     tables = [table for layer in planned for table in layer.tables]
+    if parameters.item_id is not None and len(tables) > 1:
+        raise InvalidRequest(
+            f"item_id {parameters.item_id} is for one table, but {parameters.source} becomes "
+            f"{', '.join(table.name for table in tables[:10])}.",
+            hint="Leave item_id out.",
+        )
     for table in tables:
         _require_free(parameters, table.name, ctx)
         if parameters.write_mode is WriteMode.OVERWRITE:

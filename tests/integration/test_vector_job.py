@@ -223,6 +223,13 @@ def test_each_table_of_a_layer_says_what_became_of_its_own_features(rig, tmp_pat
     assert findings(done)[FindingCode.REPAIRED_GEOMETRY] == findings(done)[FindingCode.NUL_REMOVED] == 1
 
 
+def test_one_item_id_for_several_tables_is_refused_not_ignored(rig, tmp_path):
+    path = geojson(tmp_path, (point(), {}), ({"type": "LineString", "coordinates": [[0, 0], [1, 1]]}, {}))
+    with pytest.raises(InvalidRequest, match=r"item_id mine is for one table, but .* becomes t_points, t_lines"):
+        rig.load(path, item_id="mine")
+    assert rig.load(path, item_id="mine", geometry_params={"mixed": "geometry"}).item["id"] == "mine"
+
+
 def test_heights_are_kept_and_missing_ones_filled(rig, write):
     done = rig.load(write("f.gpkg", [shapely.Point(1, 2, 3), shapely.Point(4, 5)]))
     assert rig.query("select st_astext(geom) from geo.t order by id") == [("POINT Z (1 2 3)",), ("POINT Z (4 5 0)",)]

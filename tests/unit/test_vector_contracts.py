@@ -49,6 +49,9 @@ def test_extensions_mean_formats(extension, expected):
         {"converter_params": {"lat_name": "a"}, "lat_name": "b", "lon_name": "c"},
         {"geometry_params": {"simplify": {"tolerance": -1}}},
         {"access_level": "secret"},
+        {"write_mode": "append", "temporal_property": "day"},
+        {"write_mode": "upsert", "indexes": {"attributes": ["day"]}},
+        {"write_mode": "append", "item_id": "mine"},
     ],
 )
 def test_what_is_not_honoured_or_makes_no_sense_is_refused(given):
