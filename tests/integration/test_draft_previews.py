@@ -11,7 +11,7 @@ import pytest
 
 from core.contracts.storage import BlobName
 from tests.integration.test_evidence import evidence
-from tests.integration.test_revisions import decide, load, submit
+from tests.integration.test_revisions import decide, load, put_points, submit
 from tests.support.published import Platform, platform
 from tests.support.raster import write_tiff
 
@@ -96,6 +96,26 @@ def test_every_map_is_a_page_that_asks_as_its_visitor(site: Platform, tmp_path: 
             assert site.public.get(file).status_code == 200
     viewer = site.public.get("/api/features/collections/geo.towns_r_v1/viewer")
     assert viewer.status_code == 200
+
+
+def addresses(told: object) -> Iterator[str]:
+    """Every address in an answer."""
+    if isinstance(told, dict):
+        for value in told.values():
+            yield from addresses(value)
+    elif isinstance(told, str) and told.startswith(("http://testserver/", "/api/")):
+        yield tile(told.removeprefix("http://testserver"))
+
+
+def test_every_address_that_a_finished_request_is_told_answers(site: Platform, tmp_path: Path) -> None:
+    put_points(site.api, "a")
+    put_heights(site, tmp_path, 0)
+    vector = submit(site.api, "bronze-vectors", "towns.geojson")
+    raster = submit(site.api, "bronze-rasters", "r.tif", version_id="v2")
+    found = [*addresses(vector), *addresses(raster)]
+    assert len(found) > 20
+    answered = {path: site.public.get(path, headers={"X-API-Key": "ann"}).status_code for path in found}
+    assert {path: status for path, status in answered.items() if status != 200} == {}
 
 
 def test_a_draft_that_was_decided_on_is_a_draft_no_longer(site: Platform, tmp_path: Path) -> None:

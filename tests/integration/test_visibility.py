@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
@@ -157,3 +158,10 @@ def test_what_a_caller_with_a_credential_sees_is_not_cached(client: TestClient) 
     tile = "/api/raster/collections/c-public/items/public/tiles/WebMercatorQuad/0/0/0.png"
     assert client.get(tile).headers["cache-control"].startswith("public")
     assert client.get(tile, headers=headers("other")).headers["cache-control"] == "private, no-store"
+
+
+def test_the_rule_is_taken_into_the_query_and_not_called_for_each_row(catalogue: Catalogue) -> None:
+    statement = "SELECT FROM pgstac.items WHERE app.may_see(content -> 'properties', false, 'other', NULL)"
+    with psycopg.connect(catalogue.db) as connection:
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {statement}").fetchall())
+    assert "platform:access_level" in plan and "may_see" not in plan
