@@ -137,18 +137,19 @@ def worker(url: str, home: Path, runners: int) -> Iterator[int]:
 
 
 def collect(url: str, core: CoreMachine, files: list[str], collection: str) -> dict[str, float]:
-    """Run the job; how many files it made COGs of, and the seconds its tasks took."""
+    """Run the job; how many files it made COGs of, and the seconds that these tasks and the catalogue's took."""
     submitter = rig.Submitter(core, url)
     submitter.wait([core.submit("process_raster_collection_v2", parameters(files, collection)).job_id], 1800)
     with psycopg.connect(url, autocommit=True) as conn:
         row = conn.execute(
-            "SELECT j.result, (SELECT sum(e.duration_ms) / 1000.0 FROM app.job_events e WHERE e.job_key = j.job_key"
-            " AND e.event_type = 'task_completed' AND e.stage <= 2)::float AS summed"
-            " FROM app.jobs j WHERE j.parameters ->> 'collection_id' = %s",
+            "SELECT j.result, (sum(e.duration_ms) FILTER (WHERE e.stage <= 2) / 1000.0)::float AS summed,"
+            " (sum(e.duration_ms) FILTER (WHERE e.stage = 3) / 1000.0)::float AS catalogue"
+            " FROM app.jobs j JOIN app.job_events e ON e.job_key = j.job_key AND e.event_type = 'task_completed'"
+            " WHERE j.parameters ->> 'collection_id' = %s GROUP BY j.job_key",
             [collection],
         ).fetchone()
     assert row is not None and row[0] is not None, "the job failed"
-    return {"successful": row[0]["cogs"]["successful"], "summed": row[1]}
+    return {"successful": row[0]["cogs"]["successful"], "summed": row[1], "catalogue": row[2]}
 
 
 def measure(files: int, size: int, runners: int) -> dict[str, object]:
@@ -188,6 +189,7 @@ def measure(files: int, size: int, runners: int) -> dict[str, object]:
         "overhead_percent": round(100 * (spent + server - summed) / summed, 1),
         "wall_s": round(wall, 3),
         "summed_task_s": round(result["summed"], 3),
+        "catalogue_s": round(result["catalogue"], 3),
         "orchestration_percent": round(100 * (runners * wall - result["summed"]) / result["summed"], 1),
         "cores_busy": round(spent / wall, 2),
     }

@@ -13,7 +13,10 @@ from rasterio.io import DatasetReader
 from core.contracts.raster import BandStatistics, PixelWindow
 from services.raster.pixels import has_internal_mask
 
-_SOURCES = ("SimpleSource", "ComplexSource", "MaskBand", "Overview", "OverviewList")
+_SOURCES = (
+    "SimpleSource", "ComplexSource", "MaskBand", "Overview", "OverviewList",
+    "GDALWarpOptions", "BlockXSize", "BlockYSize",
+)  # fmt: skip
 _STATISTICS = "STATISTICS_"
 
 
@@ -27,7 +30,9 @@ class Description:
         scratch.unlink()
 
     def drop_pixels(self) -> None:
-        """Keep everything else."""
+        """Keep everything else; a warp is no longer one."""
+        for node in (self._root, *self._root.findall("VRTRasterBand")):
+            node.attrib.pop("subClass", None)
         for band in (self._root, *self._root.iter("VRTRasterBand")):
             for kind in _SOURCES:
                 for source in band.findall(kind):

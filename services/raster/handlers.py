@@ -10,7 +10,6 @@ from core.contracts.raster import (
     CreateCogInput,
     CreateCogOutput,
     ExtractStacInput,
-    Finding,
     RasterInspection,
     RasterStacReference,
     ValidateRasterInput,
@@ -53,21 +52,20 @@ def create_cog(params: CreateCogInput, ctx: TaskContext) -> CreateCogOutput:
     """Write one COG per tier asked for, verified, under names made from their content."""
     name = params.inspection.source
     cogs: list[CogFile] = []
-    findings: list[Finding] = []
-    wanted = tiers(params.output_tier)
+    wanted = [profile(tier, params.inspection, params.jpeg_quality) for tier in tiers(params.output_tier)]
+    profiles = [chosen for chosen, _ in wanted]
     with gdal_session(ctx.storage, name):
         # A window is read where it lies: fetching the whole for each would read the source once a tile.
         alone, variable = params.window is None, params.inspection.variable
         located = locate(ctx.storage, name, ctx.workdir, fetch=alone, variable=variable)
         unchanged(located, params.inspection)
-        with prepare(located, params, ctx.workdir) as prepared:
-            for number, tier in enumerate(wanted):
-                chosen, noticed = profile(tier, params.inspection, params.jpeg_quality)
-                findings.extend(noticed)
-                watch = _watch(ctx, tier.value, number, len(wanted))
+        with prepare(located, params, profiles, ctx.workdir) as prepared:
+            for number, chosen in enumerate(profiles):
+                watch = _watch(ctx, chosen.tier.value, number, len(profiles))
                 cogs.append(make_cog(prepared, chosen, params, ctx.workdir, ctx.storage, watch))
     ctx.report_progress(100.0, "COG stored")
-    return CreateCogOutput(cogs=tuple(cogs), findings=tuple(findings))
+    findings = tuple(finding for _, noticed in wanted for finding in noticed)
+    return CreateCogOutput(cogs=tuple(cogs), findings=findings)
 
 
 def extract_stac(params: ExtractStacInput, ctx: TaskContext) -> RasterStacReference:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from core.contracts.storage import BlobName
@@ -105,11 +106,13 @@ def has_internal_mask(dataset: DatasetReader) -> bool:
 
 
 def read(dataset: DatasetReader, window: Window, name: BlobName, masked: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    """All bands of a window, and its mask when asked. Raises UnreadableSource naming band and block."""
+    """All bands of a window, and its mask when asked. Raises UnreadableSource naming band and block of a file."""
     try:
         with reading(name, "read pixels"):
             return dataset.read(window=window), dataset.dataset_mask(window=window) if masked else None
     except UnreadableSource as e:
+        if isinstance(dataset, WarpedVRT):
+            raise  # its blocks are not those of the file
         raise _first_bad_block(dataset, window, name, e) from e
 
 

@@ -18,7 +18,7 @@ from services.raster import cog, handlers
 from services.raster.onepass.eligibility import refusals
 from services.raster.views import PixelFacts, Prepared
 from services.raster.writing import write
-from tests.support.cogs import profile
+from tests.support.cogs import assert_same, profile
 from tests.support.raster import UTM, RasterRig, write_tiff
 
 RNG = np.random.default_rng(11)
@@ -388,3 +388,59 @@ def test_a_block_that_cannot_be_read_while_converting_is_named_and_nothing_is_le
         with pytest.raises(UnreadableSource, match=r"band 1, block at row 256, column 256 of bronze-rasters/a\.tif"):
             write(prepared, profile(), tmp_path / "cog.tif", lambda _: None)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("cog") and p.suffix != ".vrt"] == []
+
+
+def falling(side: int = SIDE) -> np.ndarray:
+    """Heights with noise and a hole."""
+    y, x = np.mgrid[0:side, 0:side]
+    pixels = (x + 2 * y + RNG.normal(0, 5, (side, side))).astype(np.float32)
+    pixels[200:300, 500:900] = -9999
+    return pixels
+
+
+WARPS = {
+    "to degrees": ({"nodata": -9999}, {"target_crs": "EPSG:4326"}),
+    "to another zone": ({"nodata": -9999}, {"target_crs": "EPSG:32736"}),
+    "north up": ({"transform": rasterio.Affine(10, 0, 500_000, 0, 10, 9_800_000)}, {}),
+}
+
+
+@pytest.mark.parametrize("tier", [OutputTier.ANALYSIS, OutputTier.ARCHIVE])
+@pytest.mark.parametrize("name", WARPS)
+def test_a_warp_read_by_the_writer_gives_the_cog_that_a_warp_on_disk_gives(rig, tmp_path, name, tier):
+    made, asked = WARPS[name]
+    blob = rig.upload(write_tiff(tmp_path / "heights.tif", falling(), **made))
+    (inspection,) = rig.stages(blob, stop_before=1)
+    dataset = rig.parameters(blob).dataset
+    params = CreateCogInput(dataset=dataset, inspection=inspection, output_tier=tier, **asked)
+    alone, together = rig.context(), rig.context()
+    (direct,) = handlers.create_cog(params, alone).cogs
+    several = handlers.create_cog(params.model_copy(update={"output_tier": OutputTier.ALL}), together).cogs
+    assert not (alone.workdir / "warped.tif").exists() and (together.workdir / "warped.tif").exists()
+    (stored,) = [cog for cog in several if cog.tier is tier]
+    assert_same(*(Path(rig.storage.gdal_path(cog.blob)) for cog in (direct, stored)))
+    assert (direct.band_checksums, direct.statistics) == (stored.band_checksums, stored.statistics)
+    assert direct.statistics[0].valid_percent < 100 or name == "north up"
+
+
+@pytest.mark.parametrize("tier", [OutputTier.ANALYSIS, OutputTier.ALL])
+def test_a_block_that_cannot_be_read_while_warping_is_an_unreadable_source(rig, tmp_path, tier):
+    kind = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "DEFLATE", "nodata": -9999}
+    path = write_tiff(tmp_path / "heights.tif", falling(600), **kind)
+    (inspection,) = rig.stages(rig.upload(path), stop_before=1)
+    with rasterio.open(path) as source:
+        offset = int(source.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+    broken = Path(rig.storage.gdal_path(inspection.source))
+    with broken.open("r+b") as file:
+        file.seek(offset + 50)
+        file.write(b"\xff" * 2000)
+    etag = rig.storage.head(inspection.source).etag
+    params = CreateCogInput(
+        dataset=rig.parameters(inspection.source).dataset,
+        inspection=inspection.model_copy(update={"etag": etag}),
+        output_tier=tier,
+        target_crs="EPSG:4326",
+    )
+    with pytest.raises(UnreadableSource, match=r"heights\.tif"):
+        handlers.create_cog(params, rig.context())
+    assert rig.stored() == []
