@@ -14,7 +14,7 @@ import structlog
 from pydantic import JsonValue
 
 import config
-from config import ApprovalSettings, PlatformSettings, Settings
+from config import ApprovalSettings, PlatformSettings, Settings, SettingWarning
 from core.contracts.context import Sight
 from core.contracts.principals import Principal
 from core.contracts.services import ALERTS
@@ -60,6 +60,7 @@ from infrastructure.postgres.readers import PostgresReaders
 from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.revision_store import Revisions
+from infrastructure.postgres.snapshots import SystemSnapshots
 from infrastructure.postgres.timeline import JobHistory
 from infrastructure.postgres.webhooks import PostgresDeliveries
 from infrastructure.queues import ServiceBus
@@ -123,6 +124,7 @@ class Runtime:
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
         self.gauges = Gauges(self.pool)
+        self.snapshots = SystemSnapshots(self.pool, settings)
         self.datasets = Datasets(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
@@ -139,6 +141,11 @@ class Runtime:
             primary_client=settings.platform.primary_client,
             callback=lambda url: self.webhooks.require(url),
         )
+
+    @once
+    def setting_warnings(self) -> list[SettingWarning]:
+        """What is allowed about the settings, and probably not meant."""
+        return config.review(self.settings)
 
     @once
     def planner(self) -> Planner:

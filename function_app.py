@@ -13,6 +13,7 @@ from triggers.http.app import create_app
 # Callers are identified by the API itself: function keys know one level for all routes.
 settings = config.load()
 telemetry.configure(settings.app.log_level, hosted=True)
+telemetry.warn(config.review(settings))
 telemetry.start(settings.telemetry, "geomachine-functions")
 
 app = func.AsgiFunctionApp(create_app(get_runtime), http_auth_level=func.AuthLevel.ANONYMOUS, function_name="http")

@@ -1,6 +1,8 @@
 """Every setting, one small frozen class per concern, read from the environment once by `load`."""
 
+from config.description import described
 from config.environment import inherited, schedule
+from config.review import SettingWarning, review
 from config.settings import (
     AdfSettings,
     AppMode,
@@ -41,12 +43,15 @@ __all__ = [
     "RetentionSettings",
     "ServerSettings",
     "ServiceBusSettings",
+    "SettingWarning",
     "Settings",
     "StorageSettings",
     "TelemetrySettings",
     "WebhookSettings",
     "WorkerSettings",
+    "described",
     "inherited",
     "load",
+    "review",
     "schedule",
 ]

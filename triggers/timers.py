@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.models.snapshots import SnapshotTrigger
+
 if TYPE_CHECKING:
     from composition import Runtime
 
@@ -60,12 +62,17 @@ def _dead_letters(runtime: Runtime) -> int:
     return drained
 
 
+def _snapshot(runtime: Runtime) -> int:
+    return int(runtime.snapshots.store(SnapshotTrigger.SCHEDULED)[1])
+
+
 TIMERS: tuple[Timer, ...] = (
     Timer("sweep", "SWEEP_SCHEDULE", "0 * * * * *", _sweep),
     Timer("janitor", "JANITOR_SCHEDULE", "30 * * * * *", _janitor),
     Timer("retention", "RETENTION_SCHEDULE", "0 15 * * * *", _retention),
     Timer("leftovers", "LEFTOVERS_SCHEDULE", "0 */10 * * * *", _leftovers),
     Timer("exports", "EXPORTS_SCHEDULE", "45 * * * * *", _exports),
+    Timer("snapshot", "SNAPSHOT_SCHEDULE", "45 5 * * * *", _snapshot),
     Timer("external_services", "EXTERNAL_SERVICES_SCHEDULE", "15 * * * * *", _external_services),
 )
 

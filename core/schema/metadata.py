@@ -31,6 +31,7 @@ from core.models.platform import ApiRequest, IdempotencyKey, SubmitPlan
 from core.models.policies import ApprovalPolicy
 from core.models.record import Record
 from core.models.services import ExternalService, ServiceCheck
+from core.models.snapshots import SystemSnapshot
 from core.models.webhooks import WebhookDelivery
 from core.schema.columns import FieldColumn, enum_name, field_column
 from core.schema.table import Check, ForeignKey, Index, Table
@@ -67,6 +68,7 @@ RECORDS: tuple[type[Record], ...] = (
     DatasetRef,
     ExternalService,
     ServiceCheck,
+    SystemSnapshot,
 )
 
 ENUM_SCHEMA = "app"

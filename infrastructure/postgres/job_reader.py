@@ -110,6 +110,10 @@ class JobReader:
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(_SQL["backlog"]).fetchall()
 
+    def leases(self) -> dict[str, object]:
+        """Leased items, leases that have run out, and the workers that hold either."""
+        return self._row("leases")
+
     def outbox_backlog(self) -> dict[str, object]:
         """Side effects that wait, and those given up."""
         return self._row("outbox_backlog")

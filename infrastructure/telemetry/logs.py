@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 import structlog
 from opentelemetry import trace
 
+from config import SettingWarning
 from infrastructure.telemetry import recent
 
 _CHATTY = ("azure", "httpx", "rasterio", "asyncio", "opentelemetry")
@@ -38,6 +40,12 @@ def configure(level: str = "INFO", *, hosted: bool = False) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if not hosted:
         _take_over(shared, level, sys.stderr)
+
+
+def warn(warnings: Iterable[SettingWarning]) -> None:
+    """Tell of settings that are allowed and probably not meant."""
+    for warning in warnings:
+        structlog.get_logger().warning("setting_warning", **vars(warning))
 
 
 def _take_over(shared: list[structlog.typing.Processor], level: str, stream: TextIO) -> None:

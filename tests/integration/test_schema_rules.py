@@ -75,6 +75,8 @@ SPOILED: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "ck_dead_letters_discarded_has_reason": ("app.dead_letters", {"state": "discarded", "resolved_at": NOW}),
     "ck_dead_letters_task_is_named": ("app.dead_letters", {"task_index": None}),
     "ck_dead_letters_callback_is_named": ("app.dead_letters", {"kind": "callback"}),
+    "ck_system_snapshots_process": ("app.system_snapshots", {"process": ""}),
+    "ck_system_snapshots_config_hash": ("app.system_snapshots", {"config_hash": "x"}),
     "ck_janitor_runs_duration_ms": ("app.janitor_runs", {"duration_ms": -1}),
     "ck_janitor_runs_items_fixed": ("app.janitor_runs", {"items_fixed": -1}),
     "ck_job_events_stage": ("app.job_events", {"stage": -1}),

@@ -125,6 +125,12 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "task_index": 0,
         "payload": Jsonb({}),
     },
+    "app.system_snapshots": {
+        "process": "geomachine/standalone",
+        "trigger_type": "manual",
+        "config_hash": "0" * 64,
+        "snapshot": "{}",
+    },
     "app.janitor_runs": {"run_type": "leases", "items_fixed": 1},
     "app.api_requests": {
         "request_id": "ef" * 16,

@@ -114,6 +114,7 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.outbox",
         "app.dead_letters",
         "app.janitor_runs",
+        "app.system_snapshots",
         "app.api_requests",
         "app.submit_plans",
         "app.external_services",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from config import Settings
+from config import Settings, review
 from infrastructure import telemetry
 from infrastructure.embedded import system
 from infrastructure.embedded.system import Finding
@@ -53,6 +53,7 @@ def serve(port: Port = None, parent: Parent = None) -> None:
 
 def worker(processes: Processes = None, parent: Parent = None) -> None:
     """Run a worker: its processes claim due tasks until it is told to stop."""
+
     import structlog
 
     from triggers.worker import parent as worker_parent
@@ -76,6 +77,7 @@ def _prepared(parent: int | None) -> Settings:
     instance = Instance()
     settings = instance.settings
     telemetry.configure(settings.app.log_level)
+    telemetry.warn(review(settings))
     if settings.database.embedded:
         url = SecretStr(instance.database_url())
         settings = replace(settings, database=settings.database.model_copy(update={"url": url}))

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from infrastructure.postgres.reports import FailedRun, FailurePattern, Throughput
 from triggers.http.access import TheRuntime
-from triggers.http.health import broker, database, probed, storage
+from triggers.http.components import Probes, probed
 from triggers.http.scope import Member, Partner
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
@@ -62,9 +62,10 @@ class PlatformHealth(BaseModel):
 def health(runtime: TheRuntime, _: Member, response: Response) -> PlatformHealth:
     """Whether jobs can be accepted and run; 503 when not."""
     response.headers["Cache-Control"] = "no-store"
-    parts = {"database": probed(database(runtime)), "storage": probed(storage(runtime))}
+    probes = Probes(runtime)
+    parts = {"database": probed(probes.database), "storage": probed(probes.storage)}
     summary = {name: str(part["status"]) for name, part in parts.items()}
-    summary["service_bus"] = str(probed(broker(runtime))["status"]) if runtime.bus else "not_configured"
+    summary["service_bus"] = str(probed(probes.broker)["status"]) if runtime.bus else "not_configured"
     ready = "unhealthy" not in summary.values()
     known = summary["database"] == "healthy"
     if not ready:

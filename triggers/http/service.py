@@ -19,6 +19,7 @@ def create_service(runtime: Runtime) -> FastAPI:
     mounts = build_mounts(_settings(runtime))
     for mount in mounts:
         app.mount(mount.prefix, mount.app)
+    app.state.mounted = {mount.name: mount.probe for mount in mounts}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -14,7 +14,7 @@ from core.errors import InvalidRequest, SourceNotFound, StorageUnavailable
 from infrastructure.postgres.queries import Queries
 from triggers.web.edge import Edge, view_of
 from triggers.web.mounts import Mount, MountSettings
-from triggers.web.pools import pool_in_state
+from triggers.web.pools import pool_in_state, probe
 from triggers.web.problems import install
 
 _SQL = Queries("serving")
@@ -57,7 +57,7 @@ def mount(settings: MountSettings) -> Mount:
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "pool", settings, "geomachine-assets")
 
-    return Mount(f"{settings.prefix}/assets", Edge(app, settings), lifespan)
+    return Mount(f"{settings.prefix}/assets", Edge(app, settings), lifespan, probe(app, "pool"))
 
 
 def _blob_name(container: str, path: str) -> BlobName:

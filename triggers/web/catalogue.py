@@ -28,7 +28,7 @@ from starlette.middleware.cors import CORSMiddleware
 from infrastructure.postgres.queries import Queries
 from triggers.web.edge import Edge, View, site_url, view_of
 from triggers.web.mounts import Mount, MountSettings
-from triggers.web.pools import pool_in_state
+from triggers.web.pools import pool_in_state, probe
 from triggers.web.presentation import present
 from triggers.web.problems import install
 
@@ -200,4 +200,4 @@ def mount(settings: MountSettings) -> Mount:
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "readpool", settings, "geomachine-stac")
 
-    return Mount(f"{settings.prefix}/stac", Edge(app, settings, hidden=("/_mgmt",)), lifespan)
+    return Mount(f"{settings.prefix}/stac", Edge(app, settings, hidden=("/_mgmt",)), lifespan, probe(app, "readpool"))

@@ -25,7 +25,7 @@ from triggers.web.edge import Edge
 from triggers.web.feature_tables import FeatureTables
 from triggers.web.map_page import map_page
 from triggers.web.mounts import Mount, MountSettings
-from triggers.web.pools import pool_in_state
+from triggers.web.pools import pool_in_state, probe
 from triggers.web.problems import install
 
 #: What the library raises for a question that does not fit the table, whatever status it would give it.
@@ -79,7 +79,7 @@ def mount(settings: MountSettings) -> Mount:
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "pool", settings, "geomachine-features", init=_register_functions)
 
-    return Mount(f"{settings.prefix}/features", Edge(app, settings), lifespan)
+    return Mount(f"{settings.prefix}/features", Edge(app, settings), lifespan, probe(app, "pool"))
 
 
 async def _register_functions(connection: asyncpg.Connection) -> None:

@@ -4,7 +4,7 @@ The libraries behind them are imported when the mounts are built, never with thi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -41,6 +41,12 @@ class Mount:
     prefix: str
     app: ASGIApp
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
+    probe: Callable[[], Coroutine[object, object, object]]  #: asks its database sessions; raises DatabaseUnavailable
+
+    @property
+    def name(self) -> str:
+        """The last part of the prefix."""
+        return self.prefix.rpartition("/")[2]
 
 
 def build_mounts(settings: MountSettings) -> list[Mount]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -11,8 +11,10 @@ import orjson
 from fastapi import FastAPI
 from psycopg.conninfo import conninfo_to_dict
 
+from core.errors import DatabaseUnavailable
 from triggers.web.mounts import MountSettings
 
+_PATIENCE = 5.0  #: seconds that a probe waits
 Init = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
@@ -62,6 +64,18 @@ async def open_pool(settings: MountSettings, application: str, *, init: Init | N
             "timezone": "UTC",
         },
     )
+
+
+def probe(app: FastAPI, name: str) -> Callable[[], Coroutine[object, object, object]]:
+    """Asks whether the pool in `app.state.<name>` gets an answer. Raises DatabaseUnavailable."""
+
+    async def ask() -> object:
+        try:
+            return await getattr(app.state, name).fetchval("SELECT 1", timeout=_PATIENCE)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+            raise DatabaseUnavailable(f"The sessions of {app.title} get no answer: {type(e).__name__}.") from e
+
+    return ask
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from triggers.web.edge import Edge
 from triggers.web.map_page import map_page
 from triggers.web.mosaics import Mosaic, MosaicBackend
 from triggers.web.mounts import Mount, MountSettings
-from triggers.web.pools import pool_in_state
+from triggers.web.pools import pool_in_state, probe
 from triggers.web.problems import install
 
 _COLLECTION = "/collections/{collection_id}"
@@ -86,4 +86,4 @@ def mount(settings: MountSettings) -> Mount:
     def lifespan():  # type: ignore[no-untyped-def]
         return pool_in_state(app, "pool", settings, "geomachine-raster")
 
-    return Mount(f"{settings.prefix}/raster", Edge(app, settings), lifespan)
+    return Mount(f"{settings.prefix}/raster", Edge(app, settings), lifespan, probe(app, "pool"))

@@ -177,6 +177,12 @@ SELECT queue, count(*) FILTER (WHERE worker IS NULL) AS waiting, count(*) FILTER
     extract(epoch FROM clock_timestamp() - min(visible_at) FILTER (WHERE worker IS NULL)) AS oldest_seconds
 FROM app.queue GROUP BY queue ORDER BY queue
 
+-- name: leases
+-- What is being worked on, by how many workers, and what workers have left.
+SELECT count(*) FILTER (WHERE visible_at > clock_timestamp()) AS leased, count(*) FILTER (WHERE visible_at <= clock_timestamp()) AS expired,
+    count(DISTINCT worker) AS workers
+FROM app.queue WHERE worker IS NOT NULL
+
 -- name: outbox_backlog
 -- Side effects not delivered yet, and those given up.
 SELECT count(*) FILTER (WHERE dead_at IS NULL) AS waiting, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead
