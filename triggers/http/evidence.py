@@ -26,7 +26,7 @@ class CheckResult(BaseModel):
     problems: list[str]
 
 
-class Lineage(BaseModel):
+class ItemLineage(BaseModel):
     """Where a revision comes from, and which bytes it was made of."""
 
     job_id: str
@@ -54,7 +54,7 @@ class ItemEvidence(BaseModel):
     draft: bool
     findings: list[dict[str, JsonValue]]
     metadata: dict[str, JsonValue]
-    lineage: Lineage
+    lineage: ItemLineage
     checks: list[CheckResult]
     links: dict[str, dict[str, str]]
     assets: dict[str, str]
@@ -100,9 +100,9 @@ def _item(found: Evidence, record: DatasetApproval) -> ItemEvidence:
     )
 
 
-def _lineage(artifact: Artifact | None, record: DatasetApproval) -> Lineage:
+def _lineage(artifact: Artifact | None, record: DatasetApproval) -> ItemLineage:
     known = artifact is not None and artifact.source_container is not None
-    return Lineage(
+    return ItemLineage(
         job_id=record.job_id,
         job_type=record.job_type,
         request_id=record.request_id,

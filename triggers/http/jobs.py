@@ -96,21 +96,10 @@ def status(job: TheJob, runtime: TheRuntime, caller: Partner) -> dict[str, objec
     return {**told, "request_id": caller.request_id, "timestamp": runtime.jobs.now()}
 
 
-class JobSummary(BaseModel):
+class JobSummary(views.JobBrief):
     """One run of a job in a list."""
 
-    job_id: str
-    run: int
-    job_type: str
-    status: str
-    stage: int
-    total_stages: int
     submitted_by: str | None
-    error_code: str | None
-    error_message: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
     superseded_at: datetime | None
 
 

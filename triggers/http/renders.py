@@ -81,7 +81,7 @@ class RenderList(BaseModel):
     renders: list[Render]
 
 
-class Deleted(BaseModel):
+class DeletedRender(BaseModel):
     """What is gone."""
 
     success: bool = True
@@ -122,10 +122,10 @@ def replace(
 
 
 @router.delete("/{render_id}")
-def delete(cog_id: CogId, render_id: RenderId, runtime: TheRuntime, caller: Reviewer) -> Deleted:
+def delete(cog_id: CogId, render_id: RenderId, runtime: TheRuntime, caller: Reviewer) -> DeletedRender:
     """Remove a render."""
     runtime.renders.delete(cog_id, render_id, caller)
-    return Deleted(cog_id=cog_id, render_id=render_id)
+    return DeletedRender(cog_id=cog_id, render_id=render_id)
 
 
 def _write(

@@ -17,26 +17,16 @@ from triggers.http.attempts import Attempt, attempts
 from triggers.http.history import StageNumber, milliseconds
 from triggers.http.paging import Cursor, Limit, cursor, position
 from triggers.http.scope import TheJob, standing
+from triggers.http.views import JobBrief
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 TASKS = "tasks"
 
 
-class TimelineJob(Situation):
+class TimelineJob(JobBrief, Situation):
     """The job: the bar above all others."""
 
-    job_id: str
-    run: int
-    job_type: str
-    status: str
-    stage: int
-    total_stages: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
     duration_ms: int | None
-    error_code: str | None
-    error_message: str | None
     error_hint: str | None
 
 
@@ -134,18 +124,8 @@ def task_cursor(tasks: list[TaskView], limit: int) -> str | None:
 def _job(job: JobView, situation: Situation) -> TimelineJob:
     return TimelineJob(
         **dict(situation),
-        job_id=job.job_id,
-        run=job.run,
-        job_type=job.job_type,
-        status=job.status.value,
-        stage=job.stage,
-        total_stages=job.total_stages,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
+        **dict(JobBrief.model_validate(job, from_attributes=True)),
         duration_ms=milliseconds(job.started_at, job.finished_at),
-        error_code=job.error_code,
-        error_message=job.error_message,
         error_hint=job.error_hint,
     )
 

@@ -15,6 +15,22 @@ from services.jobs.situation import waiting_for
 _COUNTS = ("completed", "failed", "processing", "pending_retry", "queued", "cancelled")
 
 
+class JobBrief(BaseModel):
+    """One run of a job, in a line."""
+
+    job_id: str
+    run: int
+    job_type: str
+    status: str
+    stage: int
+    total_stages: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+
+
 def task_summary(stages: Sequence[StageView]) -> dict[str, object]:
     """Tasks counted by state, over all stages and by stage; zero counters are left out of the stages."""
     by_stage = {}
