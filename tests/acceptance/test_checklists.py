@@ -6,6 +6,7 @@ import ast
 import itertools
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -67,6 +68,20 @@ LINES = {
     "Phase 3: the export pipeline can be triggered": (
         "integration/test_exports.py::test_an_approved_public_dataset_leaves_and_its_run_is_followed_to_the_end",
         "integration/test_exports.py::test_what_is_not_public_stays",
+    ),
+    "Done when: 20 submits of one request at once make one job": (
+        "acceptance/test_platform.py::test_twenty_submits_of_one_request_at_once_make_one_job",
+    ),
+    "Done when: 20 approvals at once make one publication and one run of the Data Factory": (
+        "test_twenty_approvals_at_once_make_one_publication",
+        "integration/test_exports.py::test_twenty_approvals_at_once_make_one_run",
+    ),
+    "Done when: hazards H23 to H31 and H40 have their tests": (
+        "unit/test_docs_hazards.py::test_every_hazard_has_a_row_and_a_test",
+        "unit/test_docs_hazards.py::test_every_test_that_the_table_names_exists",
+    ),
+    "Done when: every answer that partners parse is there, field for field": (
+        "integration/test_partner_contract.py::test_an_answer_that_partners_parse_has_every_field",
     ),
 }
 
@@ -227,6 +242,25 @@ def test_the_history_of_a_job_says_for_whom_its_data_is(
     steps = {e["checkpoint_name"]: e["event_data"] for e in events}
     assert steps["review_opened"]["access_level"] == "restricted"
     assert steps["approval_approve"]["status"] == "approved"
+
+
+def test_twenty_approvals_at_once_make_one_publication(
+    running: System, client: httpx.Client, small_vector: Path
+) -> None:
+    status = finished(running, client, request(running, small_vector, access_level="public"))
+    approval = status["approval"]["approval_id"]
+
+    def approve(number: int) -> int:
+        body = {"approval_id": approval, "reviewer": f"r{number}@example.org"}
+        return client.post("/api/platform/approve", json=body).status_code
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(approve, range(20)))
+    assert sorted(answers) == [200] + [409] * 19
+    steps = client.get(f"/api/approvals/{approval}/history").json()["steps"]
+    assert [s["to_status"] for s in steps] == ["pending", "approved"]
+    record = client.get(f"/api/approvals/{approval}").json()
+    assert properties(client, status)["app:approved_by"] == record["reviewer"]
 
 
 def test_every_line_of_the_checklists_names_tests_that_exist() -> None:
