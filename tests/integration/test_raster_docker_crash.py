@@ -38,7 +38,8 @@ def submit(place: Workplace, title: str | None) -> str:
 
 
 def phases_saved(place: Workplace) -> list[str]:
-    rows = place.query("SELECT checkpoint_name FROM app.job_events WHERE event_type = 'checkpoint' ORDER BY event_id")
+    asked = "event_type = 'checkpoint' AND task_index IS NOT NULL"  # of the task, not of the job
+    rows = place.query(f"SELECT checkpoint_name FROM app.job_events WHERE {asked} ORDER BY event_id")
     return [row["checkpoint_name"] for row in rows]
 
 
