@@ -3,7 +3,7 @@
 from infrastructure.pgstac.cogs import apply_upsert_cog_metadata, read_cog_metadata
 from infrastructure.pgstac.collections import apply_extend_collection, apply_upsert_item
 from infrastructure.pgstac.items import PUBLICATION, get_item, show_renders
-from infrastructure.pgstac.removal import apply_remove_raster, delete_empty_collection
+from infrastructure.pgstac.removal import apply_remove_raster, delete_empty_collection, shrink
 
 __all__ = [
     "PUBLICATION",
@@ -15,4 +15,5 @@ __all__ = [
     "get_item",
     "read_cog_metadata",
     "show_renders",
+    "shrink",
 ]

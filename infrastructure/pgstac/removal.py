@@ -32,7 +32,7 @@ def apply_remove_raster(conn: Connection, effect: RemoveRaster) -> None:
     conn.execute(_PGSTAC["delete_items"], {"collection_id": effect.collection_id, "ids": [effect.item_id]})
     conn.execute(_SQL["delete_cog"], key)
     conn.execute(_SQL["withdraw_item"], {**key, "by": effect.by, "reason": effect.reason})
-    _shrink(conn, effect.collection_id, effect.mosaic_file, delete=effect.delete_collection)
+    shrink(conn, effect.collection_id, effect.mosaic_file, delete=effect.delete_collection)
 
 
 def delete_empty_collection(conn: Connection, collection_id: str) -> None:
@@ -42,8 +42,18 @@ def delete_empty_collection(conn: Connection, collection_id: str) -> None:
         conn.execute(_SQL["delete_collection"], key)
 
 
-def _shrink(conn: Connection, collection_id: str, file: MosaicFile | None, *, delete: bool) -> None:
-    """Extent, summaries and MosaicJSON as the items that are left make them; without any the collection says so."""
+def shrink(
+    conn: Connection,
+    collection_id: str,
+    file: MosaicFile | None = None,
+    *,
+    delete: bool = False,
+    drops_mosaic: bool = False,
+) -> None:
+    """Extent, summaries and MosaicJSON as the items that are left make them; without any the collection says so.
+
+    Raises CollectionChanged for a MosaicJSON that lists other COGs than are left, unless it may go.
+    """
     key = {"collection_id": collection_id}
     row = conn.execute(_PGSTAC["collection"], key).fetchone()
     left = conn.execute(_SQL["left"], {**key, "names": list(SUMMARISED)}).fetchone()
@@ -55,7 +65,7 @@ def _shrink(conn: Connection, collection_id: str, file: MosaicFile | None, *, de
         return
     wanted = with_mosaic(stored, file) if MOSAIC_ASSET in assets(stored) else dict(stored)
     listed = file.cogs if file else frozenset()
-    if MOSAIC_ASSET in assets(stored) and cogs(conn, collection_id) != listed:
+    if MOSAIC_ASSET in assets(stored) and not drops_mosaic and cogs(conn, collection_id) != listed:
         raise changed(collection_id)
     if count:
         wanted["extent"] = {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [interval]}}

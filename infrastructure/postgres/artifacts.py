@@ -12,7 +12,7 @@ from core.contracts.principals import Principal
 from core.contracts.storage import BlobName, ObjectStorage
 from core.errors import Conflict, TargetChanged
 from core.models.audit import AuditAction
-from infrastructure.pgstac import get_item
+from infrastructure.pgstac import get_item, shrink
 from infrastructure.postgres import audit
 from infrastructure.postgres.feature_changes import drop_table
 from infrastructure.postgres.job_operations import stop_if_forced, tell
@@ -57,6 +57,8 @@ class PostgresArtifacts:
                 for name in ("delete_item", "withdraw_item"):
                     conn.execute(_SQL[name], values)
             conn.execute(_SQL["delete_cogs"], {"job_id": job.job_id})
+            for collection in sorted({item.collection_id for item in found.items}):
+                shrink(conn, collection, drops_mosaic=True)
             for table in found.tables:
                 _drop(conn, table)
             tell(conn, job.job_key, _REMOVED, {"by": by.name, **_told(found)})

@@ -316,6 +316,19 @@ def test_deleting_the_job_takes_its_items_back_and_revokes_their_review(api: Api
     assert list(api.runtime.storage.list("silver-cogs")) == []
 
 
+def test_deleting_a_job_leaves_a_collection_of_what_the_others_put_in(api: Api, upload) -> None:
+    one = submit(api, [upload("a.tif"), upload("b.tif", 1)], resource="one", options={"create_mosaicjson": True})
+    submit(api, [upload("c.tif", 300), upload("d.tif", 301)], resource="two")
+    query = {"confirm": "yes", "delete_artifacts": "true", "force": "true"}
+    gone = api.of("ada").delete(f"/api/jobs/{one['job_id']}", params=query)
+    assert gone.status_code == 200, gone.text
+    boxes = [box for (box,) in api.query("SELECT content -> 'bbox' FROM pgstac.items")]
+    made = collection(api)
+    assert len(boxes) == 2 and made["extent"]["spatial"]["bbox"][0][0] == min(box[0] for box in boxes)
+    assert "mosaicjson" not in made["assets"], "it lists files that are gone"
+    assert made["summaries"]["mosaic:search_id"] == [one["job_result"]["stac"]["search_id"]]
+
+
 def test_the_collection_must_exist_when_asked_for(api: Api, upload) -> None:
     given = {"container_name": "bronze-rasters", "blob_list": [upload("a.tif"), upload("b.tif", 1)]}
     wanted = {"collection_id": "nowhere", "collection_must_exist": True, "access_level": "ouo"}
