@@ -53,7 +53,6 @@ def _points(folder: Path, count: int) -> None:
     features = gpd.GeoDataFrame(frame, geometry=shapely.points(lon, lat), crs=4326)
     pyogrio.write_dataframe(features, folder / "points.gpkg", layer="points", use_arrow=True)
     features.to_parquet(folder / "points.parquet", row_group_size=65536, compression="zstd")
-    features.to_parquet(folder / "points.parquet", row_group_size=65536, compression="zstd")
     table = pa.Table.from_pandas(frame.assign(lon=lon, lat=lat), preserve_index=False)
     pa_csv.write_csv(table, folder / "points.csv")
 
