@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -40,6 +40,7 @@ from infrastructure.postgres.approvals import PostgresApprovals
 from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
+from infrastructure.postgres.consistency import PostgresConsistency
 from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
@@ -57,6 +58,7 @@ from infrastructure.postgres.plans import PostgresPlans
 from infrastructure.postgres.policies import PostgresPolicies
 from infrastructure.postgres.pool import Pool, open_pool
 from infrastructure.postgres.readers import PostgresReaders
+from infrastructure.postgres.repair_store import Repairs
 from infrastructure.postgres.reports import Reports
 from infrastructure.postgres.requests import PostgresRequests
 from infrastructure.postgres.revision_store import Revisions
@@ -265,9 +267,22 @@ class Runtime:
         """PostGIS feature tables; the Arrow behind them is loaded by the first task that needs one."""
         return PostgresFeatureTables(self.pool)
 
+    @once
+    def consistency(self) -> PostgresConsistency:
+        """What of the catalogue disagrees with itself."""
+        chosen = self.settings.consistency
+        return PostgresConsistency(
+            self.pool, self.storage, timedelta(minutes=chosen.grace_minutes), outputs=chosen.outputs
+        )
+
+    @once
+    def repairs(self) -> Repairs:
+        """What was mended."""
+        return Repairs(self.pool)
+
     def _resources(self) -> Resources:
         scratch, limit = self.settings.app.home / "scratch", self.settings.platform.max_raster_pixels
-        return Resources(self.storage, self.tables, self.catalog, scratch, limit)
+        return Resources(self.storage, self.tables, self.catalog, self.consistency, scratch, limit)
 
     def close(self) -> None:
         """Give every connection back."""

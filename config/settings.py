@@ -339,6 +339,23 @@ class ExternalServiceSettings(BaseSettings):
     alert_url: str | None = Field(None, alias="SERVICE_ALERT_URL", pattern="^https?://")
 
 
+class ConsistencySettings(BaseSettings):
+    """How the catalogue is compared with itself, and what is mended without being asked."""
+
+    model_config = _BASE
+
+    grace_minutes: float = Field(60.0, alias="CONSISTENCY_GRACE_MINUTES", ge=0)
+    repair: bool = Field(True, alias="CONSISTENCY_REPAIR")
+    repair_limit: int = Field(100, alias="CONSISTENCY_REPAIR_LIMIT", ge=1, le=1000)
+    cooldown_minutes: int = Field(60, alias="CONSISTENCY_REPAIR_COOLDOWN_MINUTES", ge=0)
+    containers: str = Field("silver-cogs", alias="CONSISTENCY_CONTAINERS", pattern=r"^[a-z0-9, -]*$")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Containers that are listed although no record names them."""
+        return tuple(self.containers.replace(",", " ").split())
+
+
 class ExternalDatabaseSettings(BaseSettings):
     """Which databases of others may be prepared. Without a user, the managed identity of the request logs in."""
 
@@ -414,6 +431,7 @@ class Settings:
     adf: AdfSettings
     external_services: ExternalServiceSettings
     external_databases: ExternalDatabaseSettings
+    consistency: ConsistencySettings
     client: ClientSettings
     telemetry: TelemetrySettings
 
@@ -456,6 +474,7 @@ def load() -> Settings:
             adf=AdfSettings(),
             external_services=ExternalServiceSettings(),
             external_databases=ExternalDatabaseSettings(),
+            consistency=ConsistencySettings(),
             client=ClientSettings(),
             telemetry=TelemetrySettings(),
         )

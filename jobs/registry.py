@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.machine.registry import AnyJob
 from jobs import (
+    detect_orphan_blobs,
     hello_world,
     ingest_collection,
     inventory_container_contents,
@@ -16,6 +17,10 @@ from jobs import (
     process_raster_v2,
     process_vector,
     process_vector_docker,
+    rebuild_stac,
+    reconcile,
+    register_silver_blobs,
+    repair_stac_items,
     stac_catalog_container,
     stac_catalog_vectors,
     unpublish_raster,
@@ -36,6 +41,11 @@ JOBS: Mapping[str, AnyJob] = {
         process_raster_v2.JOB,
         process_vector.JOB,
         process_vector_docker.JOB,
+        rebuild_stac.JOB,
+        reconcile.JOB,
+        detect_orphan_blobs.JOB,
+        register_silver_blobs.JOB,
+        repair_stac_items.JOB,
         stac_catalog_vectors.JOB,
         unpublish_vector.JOB,
         stac_catalog_container.JOB,

@@ -8,6 +8,7 @@ from core.contracts.catalog_container import (
     RASTER_DESCRIBE_BLOB,
     RASTER_LIST_FILES,
     CatalogBlobInput,
+    CatalogBlobsParameters,
     CatalogContainerParameters,
     CatalogContainerResult,
     CatalogedBlob,
@@ -26,26 +27,28 @@ from core.naming import slug
 from core.states import FailurePolicy
 
 NAME = "stac_catalog_container"
-_LIST, _DESCRIBE, _STAC = "list", "describe", "stac_collection"
+LIST, DESCRIBE, STAC = "list", "describe", "stac_collection"
 
 
 def _plan_list(params: CatalogContainerParameters, _: StageResults) -> Iterable[TaskSpec]:
     yield TaskSpec("container", params)
 
 
-def _plan_describe(params: CatalogContainerParameters, results: StageResults) -> Iterable[TaskSpec]:
-    for blob in results.one(RASTER_LIST_FILES, _LIST).blobs:
+def plan_describe(params: CatalogBlobsParameters, results: StageResults) -> Iterable[TaskSpec]:
+    """A task for each file that is to be catalogued."""
+    for blob in results.one(RASTER_LIST_FILES, LIST).blobs:
         yield TaskSpec(
             blob,
             CatalogBlobInput(container_name=params.container_name, blob_name=blob, raster_type=params.raster_type),
         )
 
 
-def _plan_stac(params: CatalogContainerParameters, results: StageResults) -> Iterable[TaskSpec]:
-    described = results.of(RASTER_DESCRIBE_BLOB, _DESCRIBE)
+def plan_stac(params: CatalogBlobsParameters, results: StageResults) -> Iterable[TaskSpec]:
+    """One task that catalogues what could be described."""
+    described = results.of(RASTER_DESCRIBE_BLOB, DESCRIBE)
     if not described:
         return
-    names = _items(params, results.one(RASTER_LIST_FILES, _LIST))
+    names = _items(params, results.one(RASTER_LIST_FILES, LIST))
     shared = params.dataset
     yield TaskSpec(
         "collection",
@@ -62,17 +65,18 @@ def _member(shared: RasterDataset, item_id: str, found: CatalogedBlob) -> Extrac
     return ExtractStacInput(dataset=dataset, inspection=found.inspection, cogs=found.made.cogs)
 
 
-def _items(params: CatalogContainerParameters, listed: ContainerListing) -> Mapping[str, str]:
+def _items(params: CatalogBlobsParameters, listed: ContainerListing) -> Mapping[str, str]:
     """The id of each file's item."""
     prefix = params.item_id or slug(params.collection_id)
     return {blob: f"{prefix}-{name}" for blob, name in listed.names.items()}
 
 
-def _finalize(params: CatalogContainerParameters, results: StageResults) -> CatalogContainerResult:
-    listed = results.one(RASTER_LIST_FILES, _LIST)
+def finalize(params: CatalogBlobsParameters, results: StageResults) -> CatalogContainerResult:
+    """What became of each file."""
+    listed = results.one(RASTER_LIST_FILES, LIST)
     names = _items(params, listed)
-    failures = results.failed(_DESCRIBE)
-    made = next(iter(results.of(RASTER_CREATE_STAC_COLLECTION, _STAC).values()), None)
+    failures = results.failed(DESCRIBE)
+    made = next(iter(results.of(RASTER_CREATE_STAC_COLLECTION, STAC).values()), None)
     items = made.items if made else ()
     return CatalogContainerResult(
         job_type=NAME,
@@ -87,7 +91,7 @@ def _finalize(params: CatalogContainerParameters, results: StageResults) -> Cata
                 blob_name=blob,
                 status=FileStatus.FAILED if blob in failures else FileStatus.COMPLETED,
                 item_id=None if blob in failures else names[blob],
-                failed_stage=_DESCRIBE if blob in failures else None,
+                failed_stage=DESCRIBE if blob in failures else None,
                 error_code=failures[blob].code if blob in failures else None,
                 error_message=failures[blob].message if blob in failures else None,
             )
@@ -108,17 +112,17 @@ def _finalize(params: CatalogContainerParameters, results: StageResults) -> Cata
     )
 
 
-JOB = Job(
+JOB: Job[CatalogContainerParameters, CatalogContainerResult] = Job(
     name=NAME,
     description="Catalogue the COGs of a container as items of a collection, without moving them.",
     parameters=CatalogContainerParameters,
     result=CatalogContainerResult,
     stages=(
-        Stage(_LIST, RASTER_LIST_FILES, _plan_list),
-        Stage(_DESCRIBE, RASTER_DESCRIBE_BLOB, _plan_describe, Parallelism.FAN_OUT),
-        Stage(_STAC, RASTER_CREATE_STAC_COLLECTION, _plan_stac, Parallelism.FAN_OUT),
+        Stage(LIST, RASTER_LIST_FILES, _plan_list),
+        Stage(DESCRIBE, RASTER_DESCRIBE_BLOB, plan_describe, Parallelism.FAN_OUT),
+        Stage(STAC, RASTER_CREATE_STAC_COLLECTION, plan_stac, Parallelism.FAN_OUT),
     ),
-    finalize=_finalize,
+    finalize=finalize,
     repeatable=True,
     on_failure=FailurePolicy.PARTIAL,
 )

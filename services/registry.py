@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.contracts.catalog_container import RASTER_DESCRIBE_BLOB, RASTER_LIST_FILES
+from core.contracts.catalog_container import RASTER_DESCRIBE_BLOB, RASTER_LIST_FILES, SILVER_BLOB_VALIDATE
+from core.contracts.consistency import (
+    CONSISTENCY_COMPARE,
+    CONSISTENCY_MEASURE,
+    ORPHAN_BLOB_INVENTORY,
+    ORPHAN_BLOB_LOOK,
+)
 from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
 from core.contracts.ingest import INGEST_COPY, INGEST_INVENTORY, INGEST_REGISTER
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
@@ -12,6 +18,12 @@ from core.contracts.raster_collection import RASTER_CREATE_STAC_COLLECTION
 from core.contracts.raster_docker import RASTER_PROCESS_COMPLETE
 from core.contracts.raster_reports import INVENTORY_ANALYZE, INVENTORY_LIST, RASTER_REPORT
 from core.contracts.raster_tiles import RASTER_PROCESS_LARGE, RASTER_TILING_SCHEME
+from core.contracts.repairs import (
+    STAC_REBUILD_ITEM,
+    STAC_REBUILD_VALIDATE,
+    STAC_REPAIR_INVENTORY,
+    STAC_REPAIR_ITEM,
+)
 from core.contracts.unpublish_raster import UNPUBLISH_BLOB, UNPUBLISH_INVENTORY, UNPUBLISH_STAC
 from core.contracts.vector import VECTOR_CREATE_STAC, VECTOR_PREPARE, VECTOR_PROCESS_COMPLETE, VECTOR_UPLOAD
 from core.contracts.vector_catalog import (
@@ -50,5 +62,14 @@ HANDLERS: Mapping[AnyTask, str] = {
     VECTOR_LIST_TABLES: "services.vector.cataloguing:list_tables",
     VECTOR_EXTRACT_STAC: "services.vector.cataloguing:extract_stac",
     UNPUBLISH_INVENTORY_VECTOR: "services.vector.unpublishing:inventory",
+    CONSISTENCY_MEASURE: "services.consistency.comparing:measure",
+    CONSISTENCY_COMPARE: "services.consistency.comparing:compare",
+    ORPHAN_BLOB_INVENTORY: "services.consistency.orphans:inventory",
+    ORPHAN_BLOB_LOOK: "services.consistency.orphans:look",
+    SILVER_BLOB_VALIDATE: "services.raster.existing:named_files",
+    STAC_REBUILD_VALIDATE: "services.consistency.rebuilding:validate",
+    STAC_REBUILD_ITEM: "services.consistency.rebuilding:rebuild",
+    STAC_REPAIR_INVENTORY: "services.consistency.repairing:inventory",
+    STAC_REPAIR_ITEM: "services.consistency.repairing:repair",
     UNPUBLISH_DROP_TABLE: "services.vector.unpublishing:drop_table",
 }

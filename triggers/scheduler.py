@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from croniter import croniter
-
 import config
 from core.errors import GeomachineError
 from core.machine.machine import Log
+from triggers.clock import following
 from triggers.timers import Timer, timers
 
 if TYPE_CHECKING:
@@ -61,7 +60,4 @@ class Scheduler:
 
 
 def _next(timer: Timer, after: datetime) -> datetime:
-    # NCRONTAB wants day of month and day of week both to match, where Unix takes either.
-    schedule = config.schedule(timer.setting, timer.schedule)
-    found: datetime = croniter(schedule, after, second_at_beginning=True, day_or=False).get_next(datetime)
-    return found
+    return following(config.schedule(timer.setting, timer.schedule), after)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import config
+from core.contracts.consistency import ReconcileParameters
+from core.contracts.repairs import RepairStacItemsParameters
+from core.machine.store import NewJob
+from core.models.consistency import ComparisonScope
 from core.models.snapshots import SnapshotTrigger
+from triggers.clock import occurrence
 
 if TYPE_CHECKING:
     from composition import Runtime
@@ -51,6 +58,33 @@ def _external_services(runtime: Runtime) -> int:
     return runtime.checker.check_due(runtime.settings.external_services.batch)
 
 
+def _compare(scope: ComparisonScope, setting: str, schedule: str, runtime: Runtime) -> int:
+    due = occurrence(config.schedule(setting, schedule))
+    asked = runtime.machine.prepare("reconcile", ReconcileParameters(scope=scope, occurrence=due), submitted_by="timer")
+    # The same work as that of every other host that fires for this time, so not to be done twice.
+    [submission] = runtime.machine.submit_all([replace(asked, repeatable=False)])
+    return int(submission.accepted.created)
+
+
+def _heal(runtime: Runtime) -> int:
+    policy = runtime.settings.consistency
+    if not policy.repair:
+        return 0
+
+    def repair(findings: list[int]) -> NewJob:
+        wanted = RepairStacItemsParameters(findings=tuple(findings), dry_run=False, requested_by="timer")
+        return runtime.machine.prepare("repair_stac_items", wanted, submitted_by="timer")
+
+    begun = runtime.repairs.heal(policy.repair_limit, policy.cooldown_minutes, repair) is not None
+    if begun:
+        runtime.machine.announce()
+    return int(begun)
+
+
+def _comparison(name: str, scope: ComparisonScope, setting: str, schedule: str) -> Timer:
+    return Timer(name, setting, schedule, partial(_compare, scope, setting, schedule))
+
+
 def _dispatch(runtime: Runtime) -> int:
     return runtime.bus.dispatcher.dispatch() if runtime.bus else 0
 
@@ -74,6 +108,10 @@ TIMERS: tuple[Timer, ...] = (
     Timer("exports", "EXPORTS_SCHEDULE", "45 * * * * *", _exports),
     Timer("snapshot", "SNAPSHOT_SCHEDULE", "45 5 * * * *", _snapshot),
     Timer("external_services", "EXTERNAL_SERVICES_SCHEDULE", "15 * * * * *", _external_services),
+    _comparison("consistency", ComparisonScope.FULL, "CONSISTENCY_SCHEDULE", "0 0 3,9,15,21 * * *"),
+    Timer("heal", "HEAL_SCHEDULE", "30 */5 * * * *", _heal),
+    _comparison("geo_orphans", ComparisonScope.GEO_ORPHANS, "GEO_ORPHANS_SCHEDULE", "0 30 */6 * * *"),
+    _comparison("geo_integrity", ComparisonScope.GEO_INTEGRITY, "GEO_INTEGRITY_SCHEDULE", "0 0 2,8,14,20 * * *"),
 )
 
 #: Only where a broker carries the work: what a process could not send itself, and what the broker gave up on.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, field_validator
 
 from core.contracts.jobs import JobResult
 from core.contracts.raster import CreateCogOutput, RasterDataset, RasterInspection, RasterSource, RasterType
@@ -10,15 +12,36 @@ from core.contracts.raster_collection import CollectionOptions, CollectionRefere
 from core.contracts.storage import ContainerName
 from core.contracts.tasks import Contract, Queue, TaskType, Weight
 
+BlobPath = Annotated[str, Field(min_length=1, max_length=900)]
 
-class CatalogContainerParameters(RasterDataset, CollectionOptions):
-    """Parameters of `stac_catalog_container`. Files that the catalogue knows are passed over."""
+
+class CatalogBlobsParameters(RasterDataset, CollectionOptions):
+    """What both ways of cataloguing COGs where they lie are told. Files that the catalogue knows are passed over."""
 
     container_name: ContainerName
+    raster_type: RasterType = RasterType.AUTO
+
+
+class CatalogContainerParameters(CatalogBlobsParameters):
+    """Parameters of `stac_catalog_container`."""
+
     prefix: str = Field("", max_length=900)
     extension_filter: str = Field(".tif", min_length=1, max_length=20)
     file_limit: int = Field(1000, ge=1, le=10_000)
-    raster_type: RasterType = RasterType.AUTO
+
+
+class SilverBlobsParameters(CatalogBlobsParameters):
+    """Parameters of `register_silver_blobs`: `blobs` are paths in the container. `dry_run` only describes them."""
+
+    blobs: tuple[BlobPath, ...] = Field(min_length=1, max_length=500)
+    dry_run: bool = True
+
+    @field_validator("container_name")
+    @classmethod
+    def _of_outputs(cls, value: str) -> str:
+        if not value.startswith("silver"):
+            raise ValueError(f"container_name {value!r} is no container of the silver zone.")
+        return value
 
 
 class ContainerListing(Contract):
@@ -60,6 +83,9 @@ class CatalogContainerResult(JobResult):
 
 RASTER_LIST_FILES = TaskType(
     "raster_list_files", CatalogContainerParameters, ContainerListing, queue=Queue.RASTER, weight=Weight.HEAVY
+)
+SILVER_BLOB_VALIDATE = TaskType(
+    "silver_blob_validate", SilverBlobsParameters, ContainerListing, queue=Queue.RASTER, weight=Weight.HEAVY
 )
 RASTER_DESCRIBE_BLOB = TaskType(
     "raster_describe_cog", CatalogBlobInput, CatalogedBlob, queue=Queue.RASTER, weight=Weight.HEAVY

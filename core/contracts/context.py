@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from core.contracts.catalog import Catalog
+from core.contracts.consistency import Consistency
 from core.contracts.effects import Effect
 from core.contracts.storage import ObjectStorage
 from core.contracts.tables import FeatureTables
@@ -90,6 +91,11 @@ class TaskContext(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The STAC catalogue, to look at."""
+        ...
+
+    @property
+    def consistency(self) -> Consistency:
+        """The catalogue, to compare with itself."""
         ...
 
     @property

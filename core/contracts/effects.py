@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
 from core.models.cogs import CogMetadata
+from core.models.consistency import DriftKind
 from core.models.datasets import DatasetRef
 
 StacJson = Mapping[str, JsonValue]
@@ -155,6 +156,40 @@ class CatalogFeatureTable:
     expected: datetime | None
 
 
+@dataclass(frozen=True)
+class RepairTarget:
+    """What a repair touches, by name."""
+
+    collection_id: str | None = None
+    item_id: str | None = None
+    cog_id: str | None = None
+    table_name: str | None = None
+
+
+@dataclass(frozen=True)
+class RepairDrift:
+    """Mend one object, keep what it was before and after, and close its finding. A second time changes nothing.
+
+    It is no new revision: what the public sees stays published and needs no review. `expected` is the `updated_at` of
+    the record that documents were made from; another one is a TargetChanged.
+    """
+
+    kind: DriftKind
+    object: str
+    target: RepairTarget
+    by: str
+    finding_id: int | None = None
+    expected: datetime | None = None
+    collection: StacJson | None = None
+    item: StacJson | None = None
+    catalog: GeoTableCatalog | None = None
+    ref: DatasetRef | None = None
+    mosaic_file: MosaicFile | None = None
+    etag: str | None = None
+    path: str | None = None
+    refused: str | None = None  #: why this one needs a person after all; nothing is mended then
+
+
 Effect = (
     UpsertStacItem
     | ExtendCollection
@@ -165,4 +200,5 @@ Effect = (
     | MergeFeatureTable
     | RemoveFeatureTable
     | CatalogFeatureTable
+    | RepairDrift
 )

@@ -299,6 +299,7 @@ class CogFile(Contract):
     lossless: bool  #: every pixel equals the source's
     size_bytes: int
     checksum: str  #: SHA-256, hex; empty for a file that was catalogued without being read
+    etag: str | None = None  #: as storage told it when the file was written or found
     blocksize: int
     overviews: tuple[int, ...]
     band_colors: tuple[str, ...]

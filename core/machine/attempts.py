@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, JsonValue
 
 from core.contracts.catalog import Catalog
+from core.contracts.consistency import Consistency
 from core.contracts.context import ArtifactCheck
 from core.contracts.effects import Effect
 from core.contracts.outcomes import Done, Failed, Outcome, Suspended
@@ -33,6 +34,7 @@ class Resources:
     storage: ObjectStorage
     tables: FeatureTables
     catalog: Catalog
+    consistency: Consistency
     scratch: Path
     max_raster_pixels: int
 
@@ -64,6 +66,11 @@ class Attempt:
     def catalog(self) -> Catalog:
         """The STAC catalogue."""
         return self.resources().catalog
+
+    @property
+    def consistency(self) -> Consistency:
+        """The catalogue, to compare with itself."""
+        return self.resources().consistency
 
     @property
     def max_raster_pixels(self) -> int:

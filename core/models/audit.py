@@ -44,6 +44,8 @@ class AuditAction(StrEnum):
     DATABASE_ENSURE = "database.ensure"  #: what the schema lacked was added
     DATABASE_CLEANUP = "database.cleanup"  #: old jobs were archived and dropped
     DATABASE_REBUILD = "database.rebuild"  #: everything was dropped and made anew
+    FINDING_DISMISS = "finding.dismiss"  #: something that disagrees may stay so
+    REPAIR_UNDO = "repair.undo"  #: something that was mended is as before
     KEY_CREATE = "key.create"  #: an API key was made
     KEY_ROTATE = "key.rotate"  #: an API key was replaced
     KEY_REVOKE = "key.revoke"  #: an API key was withdrawn

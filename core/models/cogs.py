@@ -16,7 +16,8 @@ class CogMetadata(Record):
     """A COG in the silver zone, complete: its STAC item is made from this row and nothing else.
 
     `transform` holds the six coefficients of the affine transform in rasterio's order, `resolution` the pixel size
-    (x, y) in units of `crs`, `bbox_*` the extent in EPSG:4326, `checksum` a multihash in hex. `footprint` is GeoJSON
+    (x, y) in units of `crs`, `bbox_*` the extent in EPSG:4326, `checksum` a multihash in hex,
+    `etag` what storage said when it was written. `footprint` is GeoJSON
     with a `bbox` that has west > east across the antimeridian, where `bbox_*` spans all longitudes.
     """
 
@@ -95,6 +96,7 @@ class CogMetadata(Record):
     sci_citation: str | None = None
     custom_properties: Json | None = None
     checksum: str | None = None
+    etag: str | None = None
     size_bytes: ByteCount | None = None
     statistics: list[Json] | None = None
     findings: list[Json] | None = None

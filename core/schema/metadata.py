@@ -21,6 +21,7 @@ from core.models.artifacts import Artifact, HeldEffect
 from core.models.audit import AuditEntry
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
 from core.models.cogs import CogMetadata, RasterRenderConfig
+from core.models.consistency import ConsistencyFinding, ConsistencyRun, Repair, TableMeasure
 from core.models.datasets import DatasetRef
 from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
@@ -69,6 +70,10 @@ RECORDS: tuple[type[Record], ...] = (
     ExternalService,
     ServiceCheck,
     SystemSnapshot,
+    ConsistencyFinding,
+    ConsistencyRun,
+    TableMeasure,
+    Repair,
 )
 
 ENUM_SCHEMA = "app"

@@ -22,7 +22,7 @@ Connection = psycopg.Connection[TupleRow]
 _SQL = Queries("pgstac")
 #: Properties whose values a collection lists.
 SUMMARISED = ("proj:code", "app:raster_type", "app:dtype", "app:band_count")
-_SEARCH_ID = "mosaic:search_id"
+SEARCH_ID = "mosaic:search_id"
 
 
 def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
@@ -34,7 +34,7 @@ def apply_extend_collection(conn: Connection, effect: ExtendCollection) -> None:
         raise missing_collection(collection_id)
     wanted = _summarised(_with_items(stored or effect.collection, effect.items), effect.items)
     if effect.mosaic:
-        wanted = with_summary(wanted, _SEARCH_ID, [register_mosaic(conn, collection_id)])
+        wanted = with_summary(wanted, SEARCH_ID, [register_mosaic(conn, collection_id)])
     if effect.mosaic_file is not None:
         wanted = with_mosaic(wanted, effect.mosaic_file)
     listed = _listed(conn, wanted, effect.mosaic_file)

@@ -11,6 +11,7 @@ from core.contracts.effects import (
     MergeFeatureTable,
     RemoveFeatureTable,
     RemoveRaster,
+    RepairDrift,
     SwapFeatureTable,
     UpsertCogMetadata,
     UpsertDatasetRef,
@@ -26,9 +27,10 @@ from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.feature_removal import apply_catalog, apply_remove
 from infrastructure.postgres.pool import Connection
+from infrastructure.postgres.repairs import apply_repair
 
 
-def apply(conn: Connection, effect: Effect) -> None:
+def apply(conn: Connection, effect: Effect) -> None:  # noqa: C901 - one line per kind
     """Write one effect."""
     match effect:
         case UpsertStacItem():
@@ -49,5 +51,7 @@ def apply(conn: Connection, effect: Effect) -> None:
             apply_remove(conn, effect)
         case CatalogFeatureTable():
             apply_catalog(conn, effect)
+        case RepairDrift():
+            apply_repair(conn, effect)
         case _:
             assert_never(effect)

@@ -15,6 +15,7 @@ from core.contracts.effects import (
     MergeFeatureTable,
     RemoveFeatureTable,
     RemoveRaster,
+    RepairDrift,
     StacJson,
     SwapFeatureTable,
     UpsertCogMetadata,
@@ -43,7 +44,7 @@ def items_of(effect: Effect) -> tuple[ItemKey, ...]:
             return _pair(effect.record.stac_collection_id, effect.record.stac_item_id)
         case UpsertDatasetRef():
             return ((effect.ref.stac_collection_id, effect.ref.stac_item_id),)
-        case RemoveRaster() | RemoveFeatureTable():
+        case RemoveRaster() | RemoveFeatureTable() | RepairDrift():
             return ()
         case SwapFeatureTable() | MergeFeatureTable() | CatalogFeatureTable():
             return _pair(effect.catalog.stac_collection_id, effect.catalog.stac_item_id)
@@ -69,8 +70,8 @@ def preserve(conn: Connection, effect: Effect, current: Mapping[ItemKey, str]) -
                 _table(conn, effect, artifact)
             case UpsertDatasetRef() | MergeFeatureTable() | CatalogFeatureTable():
                 pass
-            case RemoveRaster() | RemoveFeatureTable():
-                pass  # they name no item: what is taken out on purpose is not kept
+            case RemoveRaster() | RemoveFeatureTable() | RepairDrift():
+                pass  # they name no item: what is taken out on purpose is not kept, a repair keeps it itself
             case _:
                 assert_never(effect)
 

@@ -62,9 +62,9 @@ def make_cog(
     verify(output, name, same, lambda percent: watch(75.0 + 0.15 * percent, "Verifying"))
     watch(90.0, "Storing")
     cog = _describe(output, prepared, profile, request, facts, started)
-    storage.upload(output, cog.blob, content_type=MEDIA_TYPE, access=access_tier(profile.tier))
+    stored = storage.upload(output, cog.blob, content_type=MEDIA_TYPE, access=access_tier(profile.tier))
     output.unlink()
-    return cog
+    return cog.model_copy(update={"etag": stored.etag})
 
 
 def _describe(

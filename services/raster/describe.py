@@ -87,6 +87,7 @@ def _file(cog: CogFile, storage: ObjectStorage) -> dict[str, object]:
         "compression": cog.compression,
         "blocksize": [cog.blocksize, cog.blocksize],
         "checksum": multihash(cog.checksum),
+        "etag": cog.etag,
         "size_bytes": cog.size_bytes,
         "band_count": len(cog.band_colors),
     }
@@ -100,6 +101,7 @@ def _other(cog: CogFile, storage: ObjectStorage) -> Json:
         "cog_url": storage.href(cog.blob),
         "compression": cog.compression,
         "checksum": multihash(cog.checksum),
+        "etag": cog.etag,
         "size_bytes": cog.size_bytes,
         "band_count": len(cog.band_colors),
     }

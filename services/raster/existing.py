@@ -10,6 +10,7 @@ from core.contracts.catalog_container import (
     CatalogContainerParameters,
     CatalogedBlob,
     ContainerListing,
+    SilverBlobsParameters,
 )
 from core.contracts.context import TaskContext
 from core.contracts.findings import Severity
@@ -70,6 +71,17 @@ def list_files(params: CatalogContainerParameters, ctx: TaskContext) -> Containe
     )
 
 
+def named_files(params: SilverBlobsParameters, ctx: TaskContext) -> ContainerListing:
+    """Those of the named files that are nobody's COG yet; one that is not there fails as it is described."""
+    if params.collection_must_exist and ctx.catalog.collection(params.collection_id) is None:
+        raise missing_collection(params.collection_id)
+    named = sorted({BlobName(params.container_name, path).path for path in params.blobs})
+    known = set(ctx.catalog.cataloged(params.container_name, named))
+    fresh = [path for path in named if path not in known]
+    names = distinct_slugs({path: str(PurePosixPath(path).with_suffix("")) for path in named})
+    return ContainerListing(blobs=tuple(fresh), names={path: names[path] for path in fresh}, known=len(known), left=0)
+
+
 def describe_blob(params: CatalogBlobInput, ctx: TaskContext) -> CatalogedBlob:
     """Look at a COG where it lies. Raises InvalidRaster for a raster that is none."""
     inspection = look(params.source, params.raster_type, ctx)
@@ -100,6 +112,7 @@ def existing_cog(name: BlobName, inspection: RasterInspection, checksum: str = "
         lossless=True,
         size_bytes=inspection.size_bytes,
         checksum=checksum,
+        etag=inspection.etag,
         blocksize=inspection.layout.block_height,
         overviews=inspection.layout.overviews,
         band_colors=tuple(band.color for band in inspection.bands),

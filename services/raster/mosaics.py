@@ -70,6 +70,7 @@ def _written(
         "type": MEDIA_TYPE,
         "title": "MosaicJSON of all items",
         "roles": ["mosaic", "index"],
+        "app:members": members_digest(members.values()),
     }
     summary = MosaicSummary(
         container=name.container,
@@ -81,6 +82,12 @@ def _written(
         maxzoom=cast("int", document["maxzoom"]),
     )
     return MosaicFile(asset, frozenset(member.href for member in members.values())), summary
+
+
+def members_digest(members: Iterable[CatalogMember]) -> str:
+    """Which items a mosaic shows, for the comparison that looks whether they are still the collection's."""
+    lines = sorted((member.item_id, member.href) for member in members)
+    return hashlib.sha256("\n".join(f"{item} {href}" for item, href in lines).encode()).hexdigest()
 
 
 def mosaicjson(name: str, members: Iterable[CatalogMember], maxzoom: int | None = None) -> dict[str, JsonValue]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from core.contracts.catalog import Catalog
+from core.contracts.consistency import Consistency
 from core.contracts.context import Checkpoint, TaskContext
 from core.contracts.effects import Effect
 from core.contracts.storage import ObjectStorage
@@ -63,6 +64,11 @@ class PartOf:
     def catalog(self) -> Catalog:
         """The STAC catalogue."""
         return self.whole.catalog
+
+    @property
+    def consistency(self) -> Consistency:
+        """The catalogue, to compare with itself."""
+        return self.whole.consistency
 
     @property
     def checkpoint(self) -> Checkpoint:

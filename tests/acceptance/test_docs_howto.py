@@ -31,6 +31,13 @@ SHOWN = {
         "is discarded",
         '"job_deleted":true',
     ),
+    "heal-the-catalogue": (
+        "Nothing disagrees",
+        "changed_blob",
+        "1 mended, 0 not",
+        "Repair 1 is undone",
+        "missing_blob",
+    ),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
     "style-a-table": ('"stylingRules"', '"circle-color":"#e31a1c"'),
     "unpublish-a-table": ('"removed":false', '"removed":true'),

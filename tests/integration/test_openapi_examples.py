@@ -133,6 +133,14 @@ def nothing(api: Api, folder: Path) -> dict[str, str]:
 
 
 #: What has to be there for an example to succeed, and what its path then names.
+def a_finding(api: Api, _: Path) -> dict[str, str]:
+    """A table that nobody describes, found."""
+    api.query("CREATE TABLE geo.stray (id int, geom geometry(Point, 4326))")
+    api.of("ada").post("/api/admin/consistency/run")
+    api.drain()
+    return {"finding_id": str(api.get("/api/admin/consistency/findings")["findings"][0]["finding_id"])}
+
+
 PREPARED: Mapping[str, Callable[[Api, Path], dict[str, str]]] = {
     "POST /api/platform/submit": a_file,
     "POST /api/platform/validate": a_file,
@@ -148,6 +156,7 @@ PREPARED: Mapping[str, Callable[[Api, Path], dict[str, str]]] = {
     "POST /api/approvals/{approval_id}/reject": pending,
     "POST /api/approvals/{approval_id}/revoke": decided("approve"),
     "POST /api/jobs/{job_id}/cancel": a_waiting_job,
+    "POST /api/admin/consistency/findings/{finding_id}/dismiss": a_finding,
     "POST /api/jobs/{job_id}/tasks/{stage}/{index}/cancel": a_waiting_job,
     "POST /api/jobs/{job_id}/resubmit": a_failed_job,
     "PATCH /api/admin/dead-letters/{id}": a_failed_job,

@@ -16,6 +16,7 @@ from clients.python.geomachine_client.transport import Json
 from core.errors import GeomachineError
 from core.states import JobStatus
 from triggers.cli import (
+    consistency,
     database,
     dead_letters,
     demo,
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(database.app, name="db")
 app.add_typer(queues.app, name="queues")
 app.add_typer(keys.app, name="keys")
+app.add_typer(consistency.app, name="consistency")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Jobs")
 for command in (jobs.jobs, jobs.events, jobs.timeline, jobs.cancel, jobs.retry):
     app.command(rich_help_panel="Jobs")(command)

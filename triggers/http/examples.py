@@ -56,6 +56,9 @@ EXAMPLES: Mapping[str, object] = {
     },
     "PUT /api/jobs/services/{service_id}": {"name": "Watersheds", "check_interval_minutes": 30},
     "PATCH /api/jobs/services/{service_id}": {"maintenance": True},
+    "POST /api/admin/consistency/repair": {"findings": [], "limit": 100, "dry_run": True},
+    "POST /api/admin/consistency/run": {"scope": "full"},
+    "POST /api/admin/consistency/findings/{finding_id}/dismiss": {"reason": "The file is kept for the auditors."},
     "POST /api/admin/external/initialize": {
         "target_host": "external-db.postgres.database.azure.com",
         "target_database": "geodb",

@@ -1,0 +1,1 @@
+"""Self-healing: comparing the catalogue with itself, and mending what disagrees."""
