@@ -13,7 +13,7 @@ from core.contracts.platform import Operation, SubmitRequest
 from core.contracts.principals import Principal
 from core.contracts.requests import KnownRequest, RequestStore
 from core.contracts.storage import BlobName, ObjectStorage, StoredBlob
-from core.errors import Conflict, Forbidden, NotFound, PayloadTooLarge, UnreadableSource
+from core.errors import Conflict, Forbidden, InvalidRequest, NotFound, PayloadTooLarge, UnreadableSource
 from core.machine import identity
 from core.machine.machine import CoreMachine
 from core.machine.store import NewJob
@@ -106,6 +106,11 @@ class PlatformService:
         if request.operation is Operation.UPDATE:
             request = self._updating(request, request_id)
         sources = [BlobName(request.container_name, file) for file in request.files]
+        if sources[0].zone != "bronze":  # the other zones hold what others have not published yet
+            raise InvalidRequest(
+                f"container_name {request.container_name!r} is not one that files are submitted from.",
+                hint="Upload the file to a container whose name starts with bronze-.",
+            )
         request = self._recognised(request, sources)
         data_type = checked(request, sources)
         self._callback(request.callback_url)

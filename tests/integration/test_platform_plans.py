@@ -145,6 +145,18 @@ def test_a_file_that_is_not_there_is_said_to_be_missing(api: Api) -> None:
     assert told["timestamp"]
 
 
+def test_what_others_made_is_neither_looked_at_nor_submitted(api: Api) -> None:
+    draft = json.dumps(POINTS).encode()
+    for container in ("silver-vectors", "silverext-vectors", "gold-exports"):
+        api.runtime.storage.put(draft, BlobName(container, "draft.geojson"))
+        body = {**IDS, "container_name": container, "file_name": "draft.geojson"}
+        told = validate(api, body)
+        assert (told["valid"], told["file_exists"], told["inspection"]) == (False, False, {})
+        refused = submit(api, body)
+        assert (refused.status_code, "bronze-" in refused.json()["hint"]) == (400, True)
+    assert api.query("SELECT count(*) FROM app.jobs") == [(0,)]
+
+
 def test_the_short_form_looks_at_a_file_without_a_dataset(api: Api, wells: dict) -> None:
     told = validate(api, {"container_name": "bronze-vectors", "blob_name": "wells.geojson", "data_type": "vector"})
     assert (told["valid"], told["recommended_job_type"]) == (True, "process_vector")
