@@ -51,7 +51,7 @@ def test_a_submission_replaces_what_there_is_and_names_where_webhooks_go(api: Ap
         ann.submit(replacing.model_copy(update={"callback_url": "ftp://hooks.example/"}))
     assert refused.value.message.startswith("callback_url: ")
     assert ann.submit(replacing).job_status is JobStatus.QUEUED
-    assert api.query("SELECT operation, retry_count FROM app.api_requests") == [("CREATE", 1)]
+    assert api.query("SELECT operation, retry_count FROM app.api_requests") == [("UPDATE", 1)]
 
 
 def test_jobs_are_listed_cancelled_and_retried(api: Api) -> None:

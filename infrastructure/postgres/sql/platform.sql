@@ -33,7 +33,7 @@ INSERT INTO app.api_requests AS r (
     %(callback_url)s, %(request)s::jsonb, %(routing)s, %(submitted_by)s
 )
 ON CONFLICT (request_id) DO UPDATE SET
-    job_id = excluded.job_id, data_type = excluded.data_type, source_container = excluded.source_container,
+    operation = excluded.operation, job_id = excluded.job_id, data_type = excluded.data_type, source_container = excluded.source_container,
     source_path = excluded.source_path, source_etag = excluded.source_etag, source_size = excluded.source_size,
     access_level = excluded.access_level, callback_url = excluded.callback_url, request = excluded.request, routing = excluded.routing, submitted_by = excluded.submitted_by,
     retry_count = r.retry_count + 1, updated_at = clock_timestamp()
