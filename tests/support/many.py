@@ -1,0 +1,88 @@
+"""A catalogue of any size, made from one raster and one table that the pipeline processed and a reviewer approved."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psycopg
+
+from core.contracts.storage import BlobName
+from infrastructure.storage.local import LocalStorage
+
+RASTERS = """
+WITH one AS (SELECT * FROM app.cog_metadata ORDER BY cog_id LIMIT 1), made AS (
+    SELECT n, e.etag, o.stac_item_id AS item, o.blob_path AS path, o.cog_id AS base
+    FROM one o, unnest(%(etags)s::text[]) WITH ORDINALITY AS e (etag, n)
+), cogs AS (
+    INSERT INTO app.cog_metadata
+    SELECT (jsonb_populate_record(o, jsonb_build_object('etag', m.etag, 'cog_id', o.cog_id || '-' || m.n,
+        'stac_item_id', m.item || '-' || m.n, 'blob_path', m.n || '/' || m.path,
+        'cog_url', replace(o.cog_url, '/' || m.path, '/' || m.n || '/' || m.path)))).*
+    FROM made m JOIN app.cog_metadata o ON o.cog_id = m.base RETURNING cog_id
+), refs AS (
+    INSERT INTO app.dataset_refs
+    SELECT (jsonb_populate_record(r, jsonb_build_object('stac_item_id', m.item || '-' || m.n,
+        'cog_id', r.cog_id || '-' || m.n))).*
+    FROM made m JOIN app.dataset_refs r ON r.cog_id = m.base RETURNING 1
+), reviewed AS (
+    INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
+    SELECT a.approval_id, a.stac_collection_id, m.item || '-' || m.n, a.state
+    FROM made m JOIN app.approval_items a ON a.stac_item_id = m.item AND a.state = 'published' RETURNING 1
+)
+SELECT pgstac.create_items(jsonb_agg(replace(i.doc::text, '/' || m.path, '/' || m.n || '/' || m.path)::jsonb
+    || jsonb_build_object('id', m.item || '-' || m.n)))
+FROM made m, (SELECT pgstac.get_item(o.stac_item_id, o.stac_collection_id) AS doc FROM one o) i
+"""
+TABLES = """
+DO $$
+DECLARE
+    t geo.table_catalog;
+    v text;
+BEGIN
+    SELECT * INTO STRICT t FROM geo.table_catalog ORDER BY table_name LIMIT 1;
+    FOR n IN 1..{count} LOOP
+        v := t.table_name || '_' || n;
+        EXECUTE format('CREATE TABLE geo.%I (LIKE geo.%I INCLUDING ALL)', v, t.table_name);
+        EXECUTE format('INSERT INTO geo.%I SELECT * FROM geo.%I', v, t.table_name);
+        INSERT INTO geo.table_catalog
+        SELECT (jsonb_populate_record(t, replace(to_jsonb(t)::text, t.table_name, v)::jsonb)).*;
+        INSERT INTO app.vector_etl_tracking SELECT (jsonb_populate_record(r, jsonb_build_object('table_name', v))).*
+        FROM app.vector_etl_tracking r WHERE r.table_name = t.table_name;
+        INSERT INTO app.dataset_refs SELECT (jsonb_populate_record(r, jsonb_build_object('table_name', v,
+            'stac_item_id', replace(r.stac_item_id, t.table_name, v)))).*
+        FROM app.dataset_refs r WHERE r.table_name = t.table_name;
+        INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
+        SELECT a.approval_id, a.stac_collection_id, replace(a.stac_item_id, t.table_name, v), a.state
+        FROM app.approval_items a WHERE a.stac_item_id = t.stac_item_id AND a.state = 'published';
+    END LOOP;
+    PERFORM pgstac.create_items((
+        SELECT jsonb_agg(replace(i.doc::text, t.table_name, t.table_name || '_' || n)::jsonb)
+        FROM generate_series(1, {count}) n,
+            (SELECT pgstac.get_item(t.stac_item_id, t.stac_collection_id) AS doc) i));
+END $$
+"""
+
+
+def make_many(db: str, storage: LocalStorage, root: Path, *, rasters: int, tables: int, copies: bool = True) -> None:
+    """Add so many rasters and tables; the files are copies, or without `copies` empty ones of the same size."""
+    with psycopg.connect(db, autocommit=True) as conn:
+        row = conn.execute("SELECT container, blob_path FROM app.cog_metadata").fetchone()
+        assert row is not None
+        container, path = row
+        source = root / container / path
+        etags: list[str] = []
+        for number in range(1, rasters + 1):
+            target = root / container / str(number) / path
+            target.parent.mkdir(parents=True)
+            if copies:
+                shutil.copyfile(source, target)
+            else:
+                target.touch()
+                target.open("r+b").truncate(source.stat().st_size)
+            etags.append(storage.head(BlobName(container, f"{number}/{path}")).etag)
+        if etags:
+            conn.execute(RASTERS, {"etags": etags})
+        if tables:
+            conn.execute(TABLES.format(count=tables))
+        conn.execute("ANALYZE")
