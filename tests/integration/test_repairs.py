@@ -11,6 +11,7 @@ import pytest
 from core.contracts.outcomes import Done
 from core.contracts.storage import BlobName
 from tests.integration.test_consistency import ROUTE, TABLE, cog, compare, findings
+from tests.integration.test_raster_reports import put_cog
 from tests.support.api import Api
 from tests.support.catalogue import catalogue
 from tests.support.hills import approve
@@ -280,3 +281,47 @@ def test_outputs_outside_the_silver_zone_are_not_looked_at(api: Api) -> None:
         answer = api.of("ada").post(f"/api/jobs/submit/{job}", json={"container_name": "bronze-rasters", **body})
         assert answer.status_code == 400
         assert "silver zone" in answer.json()["error"]
+
+
+@pytest.fixture
+def mosaicked(api: Api, tmp_path: Path) -> Api:
+    """A collection of two COGs with a mosaic."""
+    for number, name in enumerate(("old/a.tif", "old/b.tif")):
+        put_cog(api, tmp_path, name, 400 * number)
+    given = {"container_name": "silver-cogs", "collection_id": "old", "access_level": "ouo", "create_mosaicjson": True}
+    assert run(api, "stac_catalog_container", **given)["mosaicjson"] is not None
+    return api
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM pgstac.searches",
+        "UPDATE pgstac.collections SET content = jsonb_set(content, '{assets,mosaicjson,app:members}', '\"other\"')",
+        None,
+    ],
+)
+def test_a_mosaic_that_is_gone_or_shows_other_items_is_written_again(mosaicked: Api, damage: str | None) -> None:
+    compare(mosaicked)
+    assert findings(mosaicked) == set()
+    before = catalogue(mosaicked)
+    href = before["collections"]["old"]["assets"]["mosaicjson"]["href"]  # type: ignore[index]
+    name = mosaicked.runtime.storage.parse_href(href)
+    assert name is not None
+    mosaicked.query(damage) if damage else mosaicked.runtime.storage.delete(name)
+    compare(mosaicked)
+    assert findings(mosaicked) == {("stale_mosaic", "collection:old")}
+    assert repair(mosaicked)["failed"] == []
+    assert catalogue(mosaicked) == before
+    assert mosaicked.runtime.storage.head(name)
+    assert compare(mosaicked)["counts"] == {}
+
+
+def test_a_lost_item_is_one_finding_and_its_mosaic_shows_it_again(mosaicked: Api) -> None:
+    before = catalogue(mosaicked)
+    mosaicked.query("DELETE FROM pgstac.items WHERE id = 'old-old-a'")
+    compare(mosaicked)
+    assert {kind for kind, _ in findings(mosaicked)} == {"record_without_stac_item"}
+    repair(mosaicked)
+    assert catalogue(mosaicked) == before
+    assert compare(mosaicked)["counts"] == {}
