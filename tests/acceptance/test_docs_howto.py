@@ -23,6 +23,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 OWN_SYSTEM = {"operate-the-local-system"}
 #: What a page's commands must have shown, besides ending well.
 SHOWN = {
+    "administer-the-database": ('"drifted":false', '"executed":true', '"jobs_to_archive":0'),
     "approve-and-publish": ('"app:published":true', "is approved and published", "is rejected"),
     "find-out-why-a-job-failed": (
         "INJECTED_FAILURE",
@@ -40,6 +41,7 @@ SHOWN = {
     ),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
     "style-a-table": ('"stylingRules"', '"circle-color":"#e31a1c"'),
+    "watch-the-system": ('"pgstac"', '"created":true', '"working":true', "geomachine_jobs_stranded"),
     "unpublish-a-table": ('"removed":false', '"removed":true'),
     "update-a-table": ('"numberMatched":3', "South pier"),
     "submit-a-raster-or-vector": ('"success":true', '"data_access"', "/collections/geo.gazetteer_places_v2"),
