@@ -12,7 +12,7 @@ from infrastructure.storage.local import LocalStorage
 
 RASTERS = """
 WITH one AS (SELECT * FROM app.cog_metadata ORDER BY cog_id LIMIT 1), made AS (
-    SELECT n, e.etag, o.stac_item_id AS item, o.blob_path AS path, o.cog_id AS base
+    SELECT n + %(first)s AS n, e.etag, o.stac_item_id AS item, o.blob_path AS path, o.cog_id AS base
     FROM one o, unnest(%(etags)s::text[]) WITH ORDINALITY AS e (etag, n)
 ), cogs AS (
     INSERT INTO app.cog_metadata
@@ -64,6 +64,9 @@ END $$
 """
 
 
+_BATCH = 5000  #: items in a statement
+
+
 def make_many(db: str, storage: LocalStorage, root: Path, *, rasters: int, tables: int, copies: bool = True) -> None:
     """Add so many rasters and tables; the files are copies, or without `copies` empty ones of the same size."""
     with psycopg.connect(db, autocommit=True) as conn:
@@ -81,8 +84,8 @@ def make_many(db: str, storage: LocalStorage, root: Path, *, rasters: int, table
                 target.touch()
                 target.open("r+b").truncate(source.stat().st_size)
             etags.append(storage.head(BlobName(container, f"{number}/{path}")).etag)
-        if etags:
-            conn.execute(RASTERS, {"etags": etags})
+        for first in range(0, rasters, _BATCH):
+            conn.execute(RASTERS, {"first": first, "etags": etags[first : first + _BATCH]})
         if tables:
             conn.execute(TABLES.format(count=tables))
         conn.execute("ANALYZE")
