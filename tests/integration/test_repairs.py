@@ -14,6 +14,7 @@ from tests.integration.test_consistency import ROUTE, TABLE, cog, compare, findi
 from tests.integration.test_raster_reports import put_cog
 from tests.support.api import Api
 from tests.support.catalogue import catalogue
+from tests.support.floor import Floor
 from tests.support.hills import approve
 from triggers.timers import TIMERS
 
@@ -231,6 +232,29 @@ def test_a_worker_that_dies_in_a_repair_leaves_it_to_another(healthy: Api) -> No
     assert catalogue(healthy) == before
     assert healthy.get(f"{ROUTE}/repairs")["count"] == 2
     assert healthy.get(f"/api/jobs/status/{asked}")["status"] == "completed"
+
+
+def test_a_worker_killed_in_the_middle_of_a_repair_changes_nothing_and_the_next_one_mends(
+    healthy: Api, db: str, tmp_path: Path
+) -> None:
+    before = catalogue(healthy)
+    healthy.query("DELETE FROM pgstac.items")
+    compare(healthy)
+    damaged = catalogue(healthy)
+    floor = Floor(db, tmp_path)
+    with floor.held("app.repairs", "INSERT"):  # by then the item is written
+        asked = healthy.of("ada").post(f"{ROUTE}/repair", json={"dry_run": False}).json()["job_id"]
+        doomed = floor.start()
+        floor.until(floor.arrived, "no worker came to write a repair")
+        floor.murder(doomed)
+        assert catalogue(healthy) == damaged
+    floor.start()
+    ended = "SELECT status::text FROM app.jobs WHERE job_id = %s AND finished_at IS NOT NULL"
+    floor.until(lambda: floor.query(ended, asked), "the job did not end")
+    floor.close()
+    assert floor.query(ended, asked) == [("completed",)]
+    assert catalogue(healthy) == before
+    assert healthy.get(f"{ROUTE}/repairs")["count"] == 2
 
 
 def run(api: Api, job: str, **parameters: object) -> dict:

@@ -1,30 +1,18 @@
-"""kill -9 of a real worker in every stage of a vector job leaves the old table or the new one, never a mixture.
-
-The database itself holds the worker where it is to die: a trigger waits for a lock that the test has.
-"""
+"""kill -9 of a real worker in every stage of a vector job leaves the old table or the new one, never a mixture."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from core.contracts.storage import BlobName
 from core.machine.machine import CoreMachine
 from infrastructure.storage.local import LocalStorage
-from tests.support.system import ROOT, environment
+from tests.support.floor import Floor
 from tests.support.vector import geojson, point
-from tests.support.workers import kill, lives
 
-PATIENCE = 120.0
-_WAIT = "PERFORM pg_advisory_xact_lock(4711);"
 #: Where a worker dies: what it does there, and how the database is made to wait before it lets it.
 POINTS = {
     "preparing": ("EVENT", "CREATE TABLE"),
@@ -33,80 +21,10 @@ POINTS = {
     "swapping": ("geo.table_catalog", "INSERT OR UPDATE"),
     "tracking": ("app.vector_etl_tracking", "INSERT"),
 }
-HOLD = """
-CREATE FUNCTION public.hold() RETURNS {kind} LANGUAGE plpgsql AS $$ BEGIN {wait} {answer} END $$;
-"""
-
-#: Who waits for an advisory lock in this database: others of the cluster are other tests'.
-_WAITING = (
-    "FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 
 
-@dataclass
-class Floor:
-    """A database, and workers on it."""
-
-    db: str
-    home: Path
-    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def log(self) -> Path:
-        return self.home / "worker.log"
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """A worker with one runner, in the shape operators run it."""
-        env = environment(self.db, self.home, TASK_LEASE_SECONDS="3", TASK_RETRY_BASE_DELAY="0", WORKER_PROCESSES="1")
-        with self.log.open("ab") as out:
-            command = [sys.executable, "-m", "triggers.cli", "worker"]
-            self._started.append(subprocess.Popen(command, env=env, stdout=out, stderr=out, cwd=ROOT))
-        return self._started[-1]
-
-    def murder(self, worker: subprocess.Popen[bytes]) -> None:
-        """kill -9, parent and runners; their connections end as they would with the machine."""
-        tree = family(worker.pid)
-        for pid in tree:
-            kill(pid)
-        worker.wait()
-        self.until(lambda: not any(map(lives, tree)), "the worker lives on")
-        self.query(f"SELECT pg_terminate_backend(pid) {_WAITING}")
-
-    def query(self, statement: str, *values: object) -> list[tuple]:
-        with psycopg.connect(self.db, autocommit=True) as conn:
-            cursor = conn.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    def until(self, condition: Callable[[], object], complaint: str) -> None:
-        ends = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > ends:
-                raise AssertionError(f"{complaint}; the log ends:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.1)
-
-    @contextmanager
-    def held(self, point: str) -> Iterator[None]:
-        """Whoever comes to this point waits there while inside."""
-        table, event = POINTS[point]
-        if table == "EVENT":
-            self.query(HOLD.format(kind="event_trigger", wait=_WAIT, answer=""))
-            self.query(
-                f"CREATE EVENT TRIGGER hold ON ddl_command_end WHEN TAG IN ('{event}') EXECUTE FUNCTION public.hold()"
-            )
-            end = "DROP EVENT TRIGGER hold"
-        else:
-            self.query(HOLD.format(kind="trigger", wait=_WAIT, answer="RETURN NEW;"))
-            self.query(f"CREATE TRIGGER hold BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION public.hold()")
-            end = f"DROP TRIGGER hold ON {table}"
-        with psycopg.connect(self.db, autocommit=True) as holder:
-            holder.execute("SELECT pg_advisory_lock(4711)")
-            yield
-            self.query(end)
-
-    def arrived(self) -> bool:
-        """Whether somebody waits at the point."""
-        return self.query(f"SELECT EXISTS (SELECT {_WAITING})") == [(True,)]
+class Loading(Floor):
+    """A floor where vectors are loaded."""
 
     def state(self) -> dict[str, object]:
         """What a reader sees of the table, in one snapshot."""
@@ -149,22 +67,9 @@ NEW = {
 }
 
 
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    for process in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(process.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if parent == pid:
-            found += family(int(process.parent.name))
-    return found
-
-
 @pytest.fixture
-def floor(db: str, tmp_path: Path, machine: CoreMachine) -> Iterator[Floor]:
-    made = Floor(db, tmp_path)
+def floor(db: str, tmp_path: Path, machine: CoreMachine) -> Iterator[Loading]:
+    made = Loading(db, tmp_path)
     store = LocalStorage(tmp_path / "storage")
     old = geojson(tmp_path, (point(1, 1), {"old": 1}), (point(2, 2), {"old": 2}), name="old.geojson")
     new = geojson(tmp_path, *((point(10 + n / 100, 5), {"new": n}) for n in range(500)), name="new.geojson")
@@ -174,10 +79,7 @@ def floor(db: str, tmp_path: Path, machine: CoreMachine) -> Iterator[Floor]:
     machine.drain(["geospatial-jobs", "vector-tasks", "long-running-tasks"], 60)
     assert made.state() == OLD
     yield made
-    for worker in made._started:
-        for pid in family(worker.pid) if worker.poll() is None else ():
-            kill(pid)
-        worker.wait()
+    made.close()
 
 
 @pytest.fixture
@@ -197,9 +99,9 @@ def parameters(blob: str, **more: object) -> dict:
 @pytest.mark.parametrize("where", POINTS)
 @pytest.mark.parametrize("job_type", ["process_vector", "process_vector_docker"])
 def test_a_worker_killed_at_any_stage_leaves_the_old_table_and_the_next_one_makes_the_new(
-    floor: Floor, machine: CoreMachine, job_type: str, where: str
+    floor: Loading, machine: CoreMachine, job_type: str, where: str
 ) -> None:
-    with floor.held(where):
+    with floor.held(*POINTS[where]):
         job = machine.submit(job_type, parameters("new.geojson", title="New", overwrite=True)).job_id
         doomed = floor.start()
         floor.until(floor.arrived, f"no worker came to {where}")
@@ -220,8 +122,8 @@ def test_a_worker_killed_at_any_stage_leaves_the_old_table_and_the_next_one_make
         assert floor.query("SELECT 'geo.t'::regclass::oid::bigint") == [(oid,) for oid, _ in loaded]
 
 
-def test_what_a_cancelled_job_loaded_is_tidied_away(floor: Floor, machine: CoreMachine) -> None:
-    with floor.held("indexing"):
+def test_what_a_cancelled_job_loaded_is_tidied_away(floor: Loading, machine: CoreMachine) -> None:
+    with floor.held(*POINTS["indexing"]):
         job = machine.submit("process_vector", parameters("new.geojson", overwrite=True)).job_id
         doomed = floor.start()
         floor.until(floor.arrived, "no worker came to indexing")

@@ -16,15 +16,17 @@ WITH one AS (SELECT * FROM app.cog_metadata ORDER BY cog_id LIMIT 1), made AS (
     FROM one o, unnest(%(etags)s::text[]) WITH ORDINALITY AS e (etag, n)
 ), cogs AS (
     INSERT INTO app.cog_metadata
-    SELECT (jsonb_populate_record(o, jsonb_build_object('etag', m.etag, 'cog_id', o.cog_id || '-' || m.n,
-        'stac_item_id', m.item || '-' || m.n, 'blob_path', m.n || '/' || m.path,
-        'cog_url', replace(o.cog_url, '/' || m.path, '/' || m.n || '/' || m.path)))).*
-    FROM made m JOIN app.cog_metadata o ON o.cog_id = m.base RETURNING cog_id
+    SELECT r.* FROM made m JOIN app.cog_metadata o ON o.cog_id = m.base,
+        jsonb_populate_record(o, jsonb_build_object('etag', m.etag, 'cog_id', o.cog_id || '-' || m.n,
+            'stac_item_id', m.item || '-' || m.n, 'blob_path', m.n || '/' || m.path,
+            'cog_url', replace(o.cog_url, '/' || m.path, '/' || m.n || '/' || m.path))) r
+    RETURNING cog_id
 ), refs AS (
     INSERT INTO app.dataset_refs
-    SELECT (jsonb_populate_record(r, jsonb_build_object('stac_item_id', m.item || '-' || m.n,
-        'cog_id', r.cog_id || '-' || m.n))).*
-    FROM made m JOIN app.dataset_refs r ON r.cog_id = m.base RETURNING 1
+    SELECT n.* FROM made m JOIN app.dataset_refs r ON r.cog_id = m.base,
+        jsonb_populate_record(r, jsonb_build_object('stac_item_id', m.item || '-' || m.n,
+            'cog_id', r.cog_id || '-' || m.n)) n
+    RETURNING 1
 ), reviewed AS (
     INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
     SELECT a.approval_id, a.stac_collection_id, m.item || '-' || m.n, a.state
@@ -46,12 +48,13 @@ BEGIN
         EXECUTE format('CREATE TABLE geo.%I (LIKE geo.%I INCLUDING ALL)', v, t.table_name);
         EXECUTE format('INSERT INTO geo.%I SELECT * FROM geo.%I', v, t.table_name);
         INSERT INTO geo.table_catalog
-        SELECT (jsonb_populate_record(t, replace(to_jsonb(t)::text, t.table_name, v)::jsonb)).*;
-        INSERT INTO app.vector_etl_tracking SELECT (jsonb_populate_record(r, jsonb_build_object('table_name', v))).*
-        FROM app.vector_etl_tracking r WHERE r.table_name = t.table_name;
-        INSERT INTO app.dataset_refs SELECT (jsonb_populate_record(r, jsonb_build_object('table_name', v,
-            'stac_item_id', replace(r.stac_item_id, t.table_name, v)))).*
-        FROM app.dataset_refs r WHERE r.table_name = t.table_name;
+        SELECT n.* FROM jsonb_populate_record(t, replace(to_jsonb(t)::text, t.table_name, v)::jsonb) n;
+        INSERT INTO app.vector_etl_tracking SELECT n.*
+        FROM app.vector_etl_tracking r, jsonb_populate_record(r, jsonb_build_object('table_name', v)) n
+        WHERE r.table_name = t.table_name;
+        INSERT INTO app.dataset_refs SELECT n.* FROM app.dataset_refs r, jsonb_populate_record(
+            r, jsonb_build_object('table_name', v, 'stac_item_id', replace(r.stac_item_id, t.table_name, v))) n
+        WHERE r.table_name = t.table_name;
         INSERT INTO app.approval_items (approval_id, stac_collection_id, stac_item_id, state)
         SELECT a.approval_id, a.stac_collection_id, replace(a.stac_item_id, t.table_name, v), a.state
         FROM app.approval_items a WHERE a.stac_item_id = t.stac_item_id AND a.state = 'published';
