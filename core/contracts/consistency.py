@@ -53,6 +53,7 @@ RULES: Mapping[DriftKind, Rule] = {
     DriftKind.STALE_COLLECTION_EXTENT: Rule(_WARNING, "Widen the collection to its items."),
     DriftKind.STALE_MOSAIC: Rule(_WARNING, "Write the mosaic again."),
     DriftKind.DANGLING_REF: Rule(_WARNING, "Have the reference name the record's item."),
+    DriftKind.STALE_REVISION: Rule(_ERROR, "Submit the source again, or unpublish what is left of it."),
     DriftKind.MISSING_REF: Rule(_WARNING, "Write the reference from the record."),
 }
 

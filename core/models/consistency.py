@@ -31,6 +31,7 @@ class DriftKind(StrEnum):
     STALE_COLLECTION_EXTENT = "stale_collection_extent"  #: a collection does not cover its items
     STALE_MOSAIC = "stale_mosaic"  #: a collection's mosaic does not show its items
     DANGLING_REF = "dangling_ref"  #: a dataset's reference leads to no item
+    STALE_REVISION = "stale_revision"  #: the revision in force is of an item that is gone, or shows something else
     MISSING_REF = "missing_ref"  #: a dataset's COG or table that its references do not name
 
 

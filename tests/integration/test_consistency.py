@@ -6,11 +6,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.contracts.storage import BlobName
 from tests.support.api import Api
-from tests.support.hills import POINT, VECTOR, approve
+from tests.support.hills import POINT, RASTER, VECTOR, approve
+from tests.support.raster import UTM, write_tiff
 from triggers.timers import TIMERS
 
 ROUTE = "/api/admin/consistency"
@@ -46,6 +48,35 @@ def test_a_healthy_catalogue_has_no_findings(healthy: Api) -> None:
     assert findings(healthy) == set()
     assert (compared["items"], compared["tables"], compared["blobs"]) == (2, 1, 1)
     assert compared["counts"] == {}
+
+
+def test_replaced_rejected_and_unpublished_data_leave_nothing_that_disagrees(healthy: Api, tmp_path: Path) -> None:
+    def submit(ids: dict[str, str], container: str, file: str) -> str:
+        options = {"overwrite": True}
+        body = {**ids, "container_name": container, "file_name": file, "access_level": "public"}
+        answer = healthy.of("ann").post("/api/platform/submit", json={**body, "processing_options": options})
+        assert answer.status_code == 202, answer.text
+        healthy.drain()
+        return str(answer.json()["job_id"])
+
+    lower = write_tiff(tmp_path / "lower.tif", np.full((70, 60), 500, "float32"), transform=UTM)
+    healthy.runtime.storage.upload(lower, BlobName("bronze-rasters", "dem.tif"))
+    moved = {**POINT, "geometry": {"type": "Point", "coordinates": [31.5, -3.25]}}
+    body = json.dumps({"type": "FeatureCollection", "features": [POINT, moved]}).encode()
+    healthy.runtime.storage.put(body, BlobName("bronze-vectors", "wells.geojson"))
+    jobs = [submit(RASTER, "bronze-rasters", "dem.tif"), submit(VECTOR, "bronze-vectors", "wells.geojson")]
+    compare(healthy)
+    assert findings(healthy) == set(), "while the new revisions wait"
+    approve(healthy, jobs[0])
+    rejected = healthy.of("ada").post("/api/platform/reject", json={"job_id": jobs[1], "reason": "one too many"})
+    assert rejected.status_code == 200, rejected.text
+    compare(healthy)
+    assert findings(healthy) == set(), "once one is published and the other refused"
+    taken = healthy.of("ada").post("/api/platform/unpublish", json={**RASTER, "dry_run": False, "force_approved": True})
+    assert taken.status_code in (200, 202), taken.text
+    healthy.drain()
+    compare(healthy)
+    assert findings(healthy) == set(), "once a dataset was taken back"
 
 
 TABLE = "hills_wells_v1"
@@ -86,6 +117,19 @@ TABLE = "hills_wells_v1"
             ("stale_collection_extent", "collection"),
         ),
         ("UPDATE app.dataset_refs SET stac_item_id = 'elsewhere' WHERE cog_id IS NOT NULL", ("dangling_ref", "ref")),
+        (
+            "DELETE FROM pgstac.items WHERE id = (SELECT stac_item_id FROM app.cog_metadata);"
+            " DELETE FROM app.dataset_refs WHERE cog_id IS NOT NULL; DELETE FROM app.cog_metadata",
+            ("stale_revision", "revision"),
+        ),
+        (
+            "UPDATE app.artifacts SET tables = '[\"geo.another\"]' WHERE tables <> '[]'",
+            ("stale_revision", "table_revision"),
+        ),
+        (
+            "UPDATE app.artifacts SET files = '[\"https://example.org/a.tif\"]' WHERE tables = '[]'",
+            ("stale_revision", "revision"),
+        ),
         ("DELETE FROM app.dataset_refs WHERE table_name IS NOT NULL", ("missing_ref", "table")),
     ],
 )
@@ -101,6 +145,8 @@ def test_each_damage_is_reported_once_and_nothing_else(healthy: Api, damage: str
         "table": f"table:{TABLE}",
         "table_item": f"item:{table_collection}/{table_item}",
         "stray": "table:stray",
+        "revision": f"revision:{collection}/{item}",
+        "table_revision": f"revision:{table_collection}/{table_item}",
         "ref": f"ref:{collection}/elsewhere",
         "collection": f"collection:{collection}",
     }

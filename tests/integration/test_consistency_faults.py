@@ -47,6 +47,13 @@ ON_RASTERS = (
         True,
     ),
     ("DELETE FROM app.dataset_refs WHERE cog_id = {cog!r}", "missing_ref", "cog:{cog}", True),
+    (
+        "INSERT INTO app.artifacts SELECT r.* FROM app.artifacts a, jsonb_populate_record(a, jsonb_build_object("
+        "'artifact_id', 'art-' || md5({item!r}), 'stac_item_id', 'x' || {item!r})) r WHERE a.tables = '[]' LIMIT 1",
+        "stale_revision",
+        "revision:{collection}/x{item}",
+        False,
+    ),
 )
 ON_TABLES = (
     (_ITEM, "record_without_stac_item", "table:{table}", True),
@@ -112,11 +119,11 @@ def test_every_damage_to_a_thousand_datasets_is_reported_and_all_that_may_be_is_
     again = compare(thousand)
     assert (_open(thousand), again["opened"], again["closed"]) == (left, 0, 0)
     healed = catalogue(thousand)
-    for part in ("items", "collections", "tables", "runs", "revisions", "reviews", "reviewed"):
+    for part in ("items", "collections", "tables", "runs", "reviews", "reviewed"):
         assert healed[part] == before[part], part
     # The files that were restored from a copy have other ETags; what needs a person is still lost.
     lost = tuple(object_.partition(":")[2].replace("/", ":") for _, object_ in left)
-    for part in ("cogs", "references", "columns", "indexes"):
+    for part in ("cogs", "references", "revisions", "columns", "indexes"):
         gone = {name for name in before[part] if name not in healed[part]}
         assert all(name.removeprefix("geo.").startswith(lost) for name in gone), part
         assert {name: _plain(healed[part][name]) for name in before[part] if name not in gone} == {

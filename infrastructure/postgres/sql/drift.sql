@@ -268,6 +268,24 @@ JOIN (
 ) o ON o.cog_id = r.cog_id OR o.table_name = r.table_name
 WHERE (r.stac_collection_id, r.stac_item_id) <> (o.collection, o.item)
 
+-- name: stale_revision
+-- Revisions in force whose item and record are both gone, or whose item shows another file or table than the revision made.
+SELECT 'revision:' || a.stac_collection_id || '/' || a.stac_item_id AS object,
+    CASE WHEN i.id IS NULL
+        THEN format('Revision %%s of %%s/%%s is in force, but neither item nor record is there.', a.revision, a.stac_collection_id, a.stac_item_id)
+        ELSE format('%%s/%%s shows %%s, which revision %%s did not make.', i.collection, i.id, coalesce(i.table_name, i.href), a.revision)
+    END AS cause,
+    jsonb_build_object('artifact_id', a.artifact_id, 'collection_id', a.stac_collection_id, 'item_id', a.stac_item_id) AS detail, false AS automatic
+FROM app.artifacts a
+LEFT JOIN seen_items i ON i.collection = a.stac_collection_id AND i.id = a.stac_item_id
+LEFT JOIN app.cog_metadata c ON i.id IS NULL AND c.stac_collection_id = a.stac_collection_id AND c.stac_item_id = a.stac_item_id
+LEFT JOIN geo.table_catalog t ON i.id IS NULL AND t.stac_collection_id = a.stac_collection_id AND t.stac_item_id = a.stac_item_id
+WHERE a.status = 'current' AND CASE
+    WHEN i.id IS NULL THEN c.cog_id IS NULL AND t.table_name IS NULL
+    WHEN i.table_name IS NOT NULL THEN NOT EXISTS (
+        SELECT FROM jsonb_array_elements_text(a.tables) AS made (name) WHERE split_part(made.name, '.', 2) = i.table_name)
+    ELSE NOT a.files ? i.href END
+
 -- name: missing_ref
 -- COGs and tables of a dataset that no reference names.
 SELECT 'cog:' || c.cog_id AS object, format('No reference of dataset %%s names COG %%s.', c.dataset_id, c.cog_id) AS cause,
