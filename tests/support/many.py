@@ -10,6 +10,7 @@ import psycopg
 from core.contracts.storage import BlobName
 from infrastructure.storage.local import LocalStorage
 
+# Items are copied as pgSTAC stores them: taking a hundred thousand documents apart costs it a quarter of an hour.
 RASTERS = """
 WITH one AS (SELECT * FROM app.cog_metadata ORDER BY cog_id LIMIT 1), made AS (
     SELECT n + %(first)s AS n, e.etag, o.stac_item_id AS item, o.blob_path AS path, o.cog_id AS base
@@ -32,9 +33,10 @@ WITH one AS (SELECT * FROM app.cog_metadata ORDER BY cog_id LIMIT 1), made AS (
     SELECT a.approval_id, a.stac_collection_id, m.item || '-' || m.n, a.state
     FROM made m JOIN app.approval_items a ON a.stac_item_id = m.item AND a.state = 'published' RETURNING 1
 )
-SELECT pgstac.create_items(jsonb_agg(replace(i.doc::text, '/' || m.path, '/' || m.n || '/' || m.path)::jsonb
-    || jsonb_build_object('id', m.item || '-' || m.n)))
-FROM made m, (SELECT pgstac.get_item(o.stac_item_id, o.stac_collection_id) AS doc FROM one o) i
+INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content, private)
+SELECT m.item || '-' || m.n, i.geometry, i.collection, i.datetime, i.end_datetime,
+    replace(i.content::text, '/' || m.path, '/' || m.n || '/' || m.path)::jsonb, i.private
+FROM made m JOIN pgstac.items i ON i.id = m.item
 """
 TABLES = """
 DO $$
@@ -59,10 +61,11 @@ BEGIN
         SELECT a.approval_id, a.stac_collection_id, replace(a.stac_item_id, t.table_name, v), a.state
         FROM app.approval_items a WHERE a.stac_item_id = t.stac_item_id AND a.state = 'published';
     END LOOP;
-    PERFORM pgstac.create_items((
-        SELECT jsonb_agg(replace(i.doc::text, t.table_name, t.table_name || '_' || n)::jsonb)
-        FROM generate_series(1, {count}) n,
-            (SELECT pgstac.get_item(t.stac_item_id, t.stac_collection_id) AS doc) i));
+    INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content, private)
+    SELECT replace(i.id, t.table_name, t.table_name || '_' || n), i.geometry, i.collection, i.datetime, i.end_datetime,
+        replace(i.content::text, t.table_name, t.table_name || '_' || n)::jsonb, i.private
+    FROM generate_series(1, {count}) n, pgstac.items i
+    WHERE i.collection = t.stac_collection_id AND i.id = t.stac_item_id;
 END $$
 """
 
