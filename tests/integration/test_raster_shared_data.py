@@ -93,7 +93,7 @@ ACCEPTED = sorted(facts().keys() - REFUSED.keys())
 
 
 @pytest.fixture
-def geo(db: str, tmp_path: Path) -> Iterator[Platform]:
+def geo(shared_data: Path, db: str, tmp_path: Path) -> Iterator[Platform]:
     with platform(db, tmp_path / "home") as running:
         yield running
 
