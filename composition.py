@@ -126,7 +126,7 @@ class Runtime:
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
         self.gauges = Gauges(self.pool)
-        self.snapshots = SystemSnapshots(self.pool, settings)
+        self.snapshots = SystemSnapshots(self.pool, settings, self.jobs.versions)
         self.datasets = Datasets(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)

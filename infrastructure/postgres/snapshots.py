@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
 from psycopg.rows import dict_row
@@ -24,19 +24,21 @@ Changes = Mapping[str, JsonValue]
 
 
 class SystemSnapshots:
-    """Snapshots of this process, over a pool. `process` is the name that processes of one configuration share."""
+    """Snapshots of this process, over a pool. `server` tells the versions of the database.
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
+    `process` is the name that processes of one configuration share.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings, server: Callable[[], Mapping[str, object]]) -> None:
         self._pool = pool
         self._settings = settings
+        self._server = server
         self.process = f"{settings.app.name}/{settings.app.mode.value}"
 
     def current(self) -> Mapping[str, JsonValue]:
         """How it is now: settings without secrets, and versions."""
-        with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
-            server = cursor.execute(_SQL["server"]).fetchone() or {}
         found: dict[str, JsonValue] = {f"setting {name}": value for name, value in described(self._settings).items()}
-        found |= {f"version {name}": str(value) for name, value in server.items()}
+        found |= {f"version {name}": str(value) for name, value in self._server().items()}
         found |= {f"version {package}": version(package) for package in _PACKAGES}
         return found | {"version geomachine": VERSION, "version python": platform.python_version()}
 

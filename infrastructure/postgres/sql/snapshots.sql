@@ -21,7 +21,3 @@ UPDATE app.system_snapshots SET seen_at = clock_timestamp() WHERE snapshot_id = 
 INSERT INTO app.system_snapshots (process, trigger_type, config_hash, snapshot, changes, previous_snapshot_id)
 VALUES (%(process)s, %(trigger_type)s::app.snapshot_trigger, %(config_hash)s, %(snapshot)s::jsonb, %(changes)s::jsonb, %(previous)s)
 RETURNING *
-
--- name: server
--- What the database server is.
-SELECT current_setting('server_version') AS postgresql, public.postgis_lib_version() AS postgis, pgstac.get_version() AS pgstac
