@@ -85,25 +85,22 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class CatalogueState:
-    """pgSTAC. `items` is the planner's estimate."""
+class CatalogueContents:
+    """What pgSTAC holds. `items` is the planner's estimate."""
+
+    collections: int
+    partitions: int
+    items: int
+    queued_queries: int
+    settings: Mapping[str, JsonValue] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueState(CatalogueContents):
+    """pgSTAC: its version beside the one our queries are written for, and what it holds."""
 
     version: str | None
     wanted_version: str
-    collections: int
-    partitions: int
-    items: int
-    queued_queries: int
-    settings: Mapping[str, JsonValue] | None
-
-
-@dataclass(frozen=True)
-class _Counted:
-    collections: int
-    partitions: int
-    items: int
-    queued_queries: int
-    settings: Mapping[str, JsonValue] | None
 
 
 class DatabaseVitals:
@@ -135,8 +132,10 @@ class DatabaseVitals:
 
         with reading(self._pool) as conn:
             version = pgstac.installed(conn)
-            (counted,) = rows(conn, _Counted, _SQL["pgstac"]) if version else [_Counted(0, 0, 0, 0, None)]
-        return CatalogueState(version, pgstac.wanted(), **vars(counted))
+            (held,) = (
+                rows(conn, CatalogueContents, _SQL["pgstac"]) if version else [CatalogueContents(0, 0, 0, 0, None)]
+            )
+        return CatalogueState(version=version, wanted_version=pgstac.wanted(), **vars(held))
 
 
 def _vitals(conn: Connection) -> Vitals:
