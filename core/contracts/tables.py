@@ -132,6 +132,14 @@ def require_item(catalog: GeoTableCatalog, collection_id: str | None, item_id: s
     )
 
 
+def item_taken(collection_id: str, item_id: str, holder: str) -> Conflict:
+    """Why a table cannot be the item: it is `holder`'s."""
+    return Conflict(
+        f"Item {item_id} of collection {collection_id} is {holder}.",
+        hint="Leave item_id out, or choose another item_id or collection_id.",
+    )
+
+
 @dataclass(frozen=True)
 class ColumnValues:
     """What an attribute column holds: its most frequent values, or quantiles of a number."""
@@ -226,6 +234,10 @@ class FeatureTables(Protocol):
 
     def held(self, schema: str, name: str) -> HeldTable:
         """What there is of a table, in the database, the catalogue and STAC."""
+        ...
+
+    def item_holder(self, collection_id: str, item_id: str, name: str) -> str | None:
+        """What else than the table of that name is the item, such as `table geo.wells`; None when nothing is."""
         ...
 
     def asked_for(self, requested: str) -> list[str]:

@@ -49,7 +49,11 @@ class GeoTableCatalog(Record):
         name="table_catalog",
         schema="geo",
         primary_key=("table_name",),
-        indexes=(Index(("stac_collection_id", "stac_item_id")), Index(("created_at",))),
+        indexes=(
+            Index(("stac_collection_id", "stac_item_id")),
+            Index(("stac_item_id", "stac_collection_id"), unique=True),  # an item is one table
+            Index(("created_at",)),
+        ),
         checks=(
             BBOX_ORDERED,
             BBOX_WHOLE,

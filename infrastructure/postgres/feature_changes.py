@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from core.contracts.effects import MergeFeatureTable, SwapFeatureTable
-from core.contracts.tables import require_item, staging_view
+from core.contracts.tables import item_taken, require_item, staging_view
 from core.errors import Conflict, DuplicateKey, TargetChanged, TargetExists
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
 from infrastructure.postgres import feature_reads
@@ -117,10 +117,16 @@ def rename_with_view(conn: Connection, schema: str, current: str, view: str, wan
 
 
 def write_catalog(conn: Connection, catalog: GeoTableCatalog) -> None:
-    """Describe a table; what was published stays published, and its birthday stays."""
+    """Describe a table; what was published stays published, and its birthday stays.
+
+    Raises Conflict when another table is its item.
+    """
     record = catalog.model_dump(mode="json", exclude={*_PUBLICATION, "updated_at"})
     statement = sql.SQL(_Q["upsert_catalog"]).format(columns=_listed(_REPLACED), values=_listed(_REPLACED, "excluded"))
-    conn.execute(statement, {"record": json.dumps(record)})
+    try:
+        conn.execute(statement, {"record": json.dumps(record)})
+    except psycopg.errors.UniqueViolation as e:
+        raise item_taken(str(catalog.stac_collection_id), str(catalog.stac_item_id), "another table") from e
 
 
 def write_style(conn: Connection, style: FeatureCollectionStyle) -> None:

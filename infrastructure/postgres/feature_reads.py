@@ -73,6 +73,12 @@ def _geometry_types(conn: Connection, table: FeatureTable, rows: sql.Composed) -
     return tuple(name.removeprefix("ST_") for (name,) in found)
 
 
+def item_holder(conn: Connection, collection_id: str, item_id: str, name: str) -> str | None:
+    """What else than the table of that name is the item; None when nothing is."""
+    row = conn.execute(_Q["item_holder"], {"collection": collection_id, "item": item_id, "name": name}).fetchone()
+    return row[0] if row else None
+
+
 def require_key(conn: Connection, table: FeatureTable, key: Sequence[str]) -> None:
     """Raise DuplicateKey when the columns are null in a row, or together the same in two."""
     columns = sql.SQL(", ").join(map(sql.Identifier, key))

@@ -155,6 +155,11 @@ class PostgresFeatureTables:
         with connection(self._pool) as conn:
             return feature_reads.held(conn, schema, name)
 
+    def item_holder(self, collection_id: str, item_id: str, name: str) -> str | None:
+        """What else than the table of that name is the item, such as `table geo.wells`; None when nothing is."""
+        with connection(self._pool) as conn:
+            return feature_reads.item_holder(conn, collection_id, item_id, name)
+
     def asked_for(self, requested: str) -> list[str]:
         """The tables with rows of a run that was asked for a table of that name."""
         with connection(self._pool) as conn:

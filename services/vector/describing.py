@@ -19,11 +19,12 @@ from core.contracts.vector import (
     UploadedVector,
 )
 from core.contracts.vector_findings import Finding, FindingCode
+from core.errors import Conflict
 from core.models.catalog import EtlStatus, GeoTableCatalog, VectorEtlTracking
 from services.stac.names import table_item_id
 from services.stac.properties import CREATED_BY
 from services.vector import columns
-from services.vector.metadata import PROJECTION_EXTENSION, TABLE_EXTENSION, VectorMetadata
+from services.vector.metadata import PROJECTION_EXTENSION, SYSTEM_COLLECTION, TABLE_EXTENSION, VectorMetadata
 from services.vector.reference_systems import Bounds
 
 
@@ -73,6 +74,31 @@ def requested_item(parameters: ProcessVectorParameters, plan: TablePlan, *, alon
     return chosen or table_item_id(plan.schema_name, plan.name)
 
 
+def require_kept(
+    parameters: ProcessVectorParameters, plan: TablePlan, catalog: GeoTableCatalog, *, alone: bool
+) -> None:
+    """Raise Conflict when rows would join a table under other words, or for other readers, than it has."""
+    asked: dict[str, str | None] = {
+        "access_level": parameters.access_level.value,
+        "stac_collection_id": None if parameters.collection_id == SYSTEM_COLLECTION else parameters.collection_id,
+        "title": parameters.title and _title(parameters, plan, alone=alone),
+        "description": parameters.description,
+        "keywords": _keywords(parameters),
+        "license": parameters.license,
+        "attribution": parameters.attribution,
+    }
+    unlike = {name: value for name, value in asked.items() if value and value != getattr(catalog, name)}
+    if unlike:
+        told = "; ".join(
+            f"{name.removeprefix('stac_')} is {getattr(catalog, name)!r} there and {value!r} in the request"
+            for name, value in unlike.items()
+        )
+        raise Conflict(
+            f"Table {plan.schema_name}.{plan.name} keeps what is said of it when rows join: {told}.",
+            hint="Send what the table has, or leave it out; write_mode=overwrite says it anew.",
+        )
+
+
 def described(table: LoadedTable) -> VectorMetadata:
     """The table's metadata: of the rows that join a table, only what they change."""
     catalog = _joined(table, table.live.catalog) if table.live and table.live.catalog else _catalog(table)
@@ -120,9 +146,9 @@ def _catalog(table: LoadedTable) -> GeoTableCatalog:
     row: dict[str, object] = {
         "table_name": plan.name,
         "schema_name": plan.schema_name,
-        "title": _title(table),
+        "title": _title(parameters, plan, alone=table.alone),
         "description": parameters.description,
-        "keywords": ", ".join(parameters.keywords) or None,
+        "keywords": _keywords(parameters),
         "license": parameters.license,
         "attribution": parameters.attribution,
         "temporal_property": table.temporal_column,
@@ -138,12 +164,16 @@ def _catalog(table: LoadedTable) -> GeoTableCatalog:
     return GeoTableCatalog.model_validate(row | _facts(table))
 
 
-def _title(table: LoadedTable) -> str:
-    title, plan = table.parameters.title, table.plan
+def _title(parameters: ProcessVectorParameters, plan: TablePlan, *, alone: bool) -> str:
+    title = parameters.title
     if title is None:
         return plan.name
-    what = plan.name.removeprefix(table.parameters.table_name).strip("_").replace("_", " ")
-    return title if table.alone or not what else f"{title} ({what})"
+    what = plan.name.removeprefix(parameters.table_name).strip("_").replace("_", " ")
+    return title if alone or not what else f"{title} ({what})"
+
+
+def _keywords(parameters: ProcessVectorParameters) -> str | None:
+    return ", ".join(parameters.keywords) or None
 
 
 def _tracking(table: LoadedTable) -> VectorEtlTracking:

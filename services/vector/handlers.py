@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from core.contracts.context import TaskContext
-from core.contracts.tables import require_item
+from core.contracts.tables import item_taken, require_item
 from core.contracts.vector import (
     CreateVectorStac,
     LayerPlan,
@@ -88,7 +88,8 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
     partitions = min(1 + blob.size // _PARTITION_BYTES, _MAX_PARTITIONS)
     planned = layers.planned_layers(path, parameters, partitions)
     if parameters.joins:
-        planned = tuple(_conformed(layer, parameters, ctx) for layer in planned)
+        alone = sum(len(layer.tables) for layer in planned) == 1
+        planned = tuple(_conformed(layer, parameters, alone, ctx) for layer in planned)
     tables = [table for layer in planned for table in layer.tables]
     if parameters.item_id is not None and len(tables) > 1:
         raise InvalidRequest(
@@ -98,8 +99,8 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
         )
     for table in tables:
         _require_free(parameters, table.name, ctx)
-        if parameters.write_mode is WriteMode.OVERWRITE:
-            _require_same_item(parameters, table, len(tables) == 1, ctx)
+        if not parameters.joins:
+            _require_own_item(parameters, table, len(tables) == 1, ctx)
     prepared = PreparedVector(layers=planned, size_bytes=blob.size, etag=blob.etag, started_at=started)
     ctx.tables.drop_leftovers(parameters.schema_name, ctx.job_id)
     for number in range(len(prepared.layers)):
@@ -110,21 +111,27 @@ def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Cal
     return prepared
 
 
-def _conformed(layer: LayerPlan, parameters: ProcessVectorParameters, ctx: TaskContext) -> LayerPlan:
+def _conformed(layer: LayerPlan, parameters: ProcessVectorParameters, alone: bool, ctx: TaskContext) -> LayerPlan:
     tables = []
     for planned in layer.tables:
         live = ctx.tables.live(planned.schema_name, planned.name)
         tables.append(joining.conformed(planned, live, layer.source.shown))
-        if live is not None and parameters.write_mode is WriteMode.UPSERT:
+        assert live is not None and live.catalog is not None  # conformed raises otherwise
+        describing.require_kept(parameters, planned, live.catalog, alone=alone)
+        if parameters.write_mode is WriteMode.UPSERT:
             joining.upsert_key(parameters, planned, live)  # raises before a row is loaded
     return layer.model_copy(update={"tables": tuple(tables)})
 
 
-def _require_same_item(parameters: ProcessVectorParameters, table: TablePlan, alone: bool, ctx: TaskContext) -> None:
+def _require_own_item(parameters: ProcessVectorParameters, table: TablePlan, alone: bool, ctx: TaskContext) -> None:
+    """Raise Conflict when the table has another item, or its item is something else's."""
     live = ctx.tables.live(table.schema_name, table.name)
+    wanted = describing.requested_item(parameters, table, alone=alone)
     if live is not None and live.catalog is not None:
-        wanted = describing.requested_item(parameters, table, alone=alone)
         require_item(live.catalog, parameters.collection_id, wanted)
+    holder = ctx.tables.item_holder(parameters.collection_id, wanted, table.name)
+    if holder is not None:
+        raise item_taken(parameters.collection_id, wanted, holder)
 
 
 def _require_free(parameters: ProcessVectorParameters, name: str, ctx: TaskContext) -> None:

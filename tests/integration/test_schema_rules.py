@@ -262,6 +262,7 @@ def test_a_decided_approval_with_all_its_facts_is_accepted(conn: psycopg.Connect
         ("app.vector_etl_tracking", {}),
         ("app.vector_loads", {}),
         ("geo.table_catalog", {}),
+        ("geo.table_catalog", {"table_name": "other"}),  # the same item
         ("geo.feature_collection_styles", {}),
     ],
 )

@@ -125,6 +125,38 @@ def test_a_layer_of_unlike_types_joins_tables_of_any_geometry(rig, tmp_path):
         assert rig.query(f"select n, st_geometrytype(geom) from geo.{name} where id > 2") == [(number, kind)]
 
 
+@pytest.mark.parametrize(
+    ("option", "there", "asked"),
+    [
+        ("title", "Wells", "Pumps"),
+        ("description", "dug", "drilled"),
+        ("license", "CC-BY-4.0", "CC0-1.0"),
+        ("attribution", "Survey", "Somebody"),
+        ("keywords", ["water"], ["water", "oil"]),
+        ("collection_id", "wells", "pumps"),
+        ("access_level", "OUO", "restricted"),
+    ],
+)
+@pytest.mark.parametrize("mode", [{"write_mode": "append"}, {"write_mode": "upsert", "upsert_key": ["code"]}])
+def test_rows_do_not_join_under_other_words_than_the_table_has(rig, tmp_path, mode, option, there, asked):
+    start(rig, tmp_path, **{option: there})
+    row = geojson(tmp_path, (point(5, 5), {"code": "c", "n": 3}), name="g.geojson")
+    with pytest.raises(Conflict) as refused:
+        rig.load(row, **mode, **{option: asked})
+    shown = asked if isinstance(asked, str) else "water, oil"
+    assert f"{option} is" in str(refused.value) and repr(shown) in str(refused.value) and "geo.t" in str(refused.value)
+    assert len(table(rig)) == 2
+    rig.load(row, **mode, **{option: there})
+    assert len(table(rig)) == 3
+
+
+def test_rows_join_in_silence_about_the_words(rig, tmp_path):
+    words = {"title": "Wells", "license": "CC0-1.0", "collection_id": "wells"}
+    start(rig, tmp_path, **words)
+    done = rig.load(geojson(tmp_path, (point(), {"code": "c", "n": 3}), name="g.geojson"), write_mode="append")
+    assert (done.item["collection"], done.item["properties"]["title"]) == ("wells", "Wells")
+
+
 def test_lines_do_not_join_points(rig, tmp_path):
     start(rig, tmp_path)
     line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}

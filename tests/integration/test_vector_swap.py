@@ -81,6 +81,52 @@ def test_a_table_that_became_another_item_meanwhile_is_not_replaced(rig, tmp_pat
     assert rig.query("select n from geo.t") == [(1,)]
 
 
+SAME_ITEM = {"collection_id": "water", "item_id": "wells"}
+
+
+def test_an_item_that_another_table_is_is_refused_before_a_row_is_loaded(rig, tmp_path):
+    path = geojson(tmp_path, (point(), {"n": 1}))
+    rig.load(path, **SAME_ITEM)
+    before = rig.query("select content from pgstac.items")
+    for options in ({}, {"overwrite": True}):
+        with pytest.raises(Conflict, match=r"Item wells of collection water is table geo\.t") as refused:
+            rig.load(path, table_name="u", **SAME_ITEM, **options)
+        assert refused.value.code == "CONFLICT" and "another item_id" in (refused.value.hint or "")
+    assert rig.query("select content from pgstac.items") == before
+    assert rig.query("select tablename from pg_tables where schemaname = 'geo' and tablename ~ '^u'") == []
+    rig.load(path, table_name="u", collection_id="other", item_id="wells")
+    assert rig.load(path, overwrite=True, **SAME_ITEM).result.tables[0].item_id == "wells", "its own it may keep"
+
+
+def test_an_item_that_is_no_table_is_not_replaced_by_one(rig, tmp_path):
+    path = geojson(tmp_path, (point(), {"n": 1}))
+    rig.load(path, **SAME_ITEM)
+    rig.query("delete from geo.table_catalog")
+    rig.query("update pgstac.items set content = content #- '{properties,postgis:table}'")
+    with pytest.raises(Conflict, match="Item wells of collection water is no table"):
+        rig.load(path, table_name="u", **SAME_ITEM)
+
+
+def test_of_two_tables_on_the_way_to_one_item_the_first_gets_it_and_the_other_is_refused_whole(rig, tmp_path):
+    path, jobs = geojson(tmp_path, (point(), {"n": 1})), {"t": "a" * 64, "u": "b" * 64}
+    wanted = {name: rig.parameters(rig.put(path), table_name=name, **SAME_ITEM) for name in jobs}
+    done: dict = {name: {} for name in jobs}
+    for number in (1, 2):
+        for name, job in jobs.items():
+            rig.stage(number, wanted[name], done[name], rig.context(job_id=job))
+    # Both have looked before either is there.
+    last = {name: rig.context(job_id=job) for name, job in jobs.items()}
+    for name in jobs:
+        rig.handled(3, wanted[name], done[name], last[name])
+    rig.commit(last["t"])
+    before = rig.query("select content from pgstac.items")
+    with pytest.raises(Conflict, match="Item wells of collection water is another table"):
+        rig.commit(last["u"])
+    assert rig.query("select content from pgstac.items") == before
+    assert rig.query("select table_name from geo.table_catalog") == [("t",)]
+    assert rig.query("select to_regclass('geo.u')::text") == [(None,)]
+
+
 def test_a_view_under_the_name_is_never_dropped(rig, tmp_path):
     rig.query("create view geo.t as select 1 as other")
     with pytest.raises(Conflict, match="not an ordinary table"):

@@ -263,7 +263,7 @@ ROWS: Mapping[str, Mapping[str, object]] = {
     },
     "app.vector_etl_tracking": {"table_name": "roads", "etl_job_id": JOB_ID},
     "app.vector_loads": {"staging": "roads__stg_abababab_1", "part": 0, "output": Jsonb({})},
-    "geo.table_catalog": {"table_name": "rivers"},
+    "geo.table_catalog": {"table_name": "rivers", "stac_collection_id": "water", "stac_item_id": "rivers"},
     "geo.feature_collection_styles": {"collection_id": "roads", "style_id": "default", "style_spec": Jsonb({})},
 }
 

@@ -87,3 +87,14 @@ select %(name)s as table_name,
        (select count(*) from app.vector_etl_tracking where table_name = %(name)s) as runs,
        (select count(*) from app.dataset_refs where table_name = %(name)s) as dataset_refs
 from (select) one left join geo.table_catalog t on t.table_name = %(name)s;
+
+-- name: item_holder
+-- What else than one table is an item: another table, or what no table of ours is, such as a raster.
+select 'table ' || schema_name || '.' || table_name
+from geo.table_catalog
+where stac_collection_id = %(collection)s and stac_item_id = %(item)s and table_name <> %(name)s
+union all
+select 'no table but something else, such as a raster'
+from pgstac.items
+where collection = %(collection)s and id = %(item)s and not content -> 'properties' ? 'postgis:table'
+limit 1;
