@@ -189,7 +189,7 @@ def choose_layer(path: Path, wanted: str | None, shown: str) -> str:
 
 
 def _count(path: Path, layer: str, shown: str) -> int:
-    with reading(path, shown, []):
+    with reading(path, f"{shown} (layer {layer!r})", []):
         return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts.vector import ProcessVectorParameters, SourcePlan
@@ -127,9 +127,9 @@ class _File:
                 self._require_only(wanted)
                 return self._parquet()
             case VectorFormat.XLSX:
-                return self._sheet(self._chosen_sheet(wanted))
+                return self._sheet(self._chosen_sheet(wanted), self._of(wanted))
             case _:
-                return self._gdal(gdal_reader.choose_layer(self._path, wanted, self._shown))
+                return self._gdal(gdal_reader.choose_layer(self._path, wanted, self._shown), self._of(wanted))
 
     def layers(self, left_out: list[str]) -> Iterator[OpenedLayer]:
         """Every layer with features and geometry; the others' names go into `left_out`."""
@@ -143,14 +143,14 @@ class _File:
                 present = workbooks.sheets(self._path, self._shown)
                 filled = workbooks.with_coordinates(self._path, self._wanted, self._shown)
                 left_out += [sheet for sheet in present if sheet not in filled]
-                yield from (_named(self._sheet(sheet)) for sheet in filled)
+                yield from (self._sheet(sheet, self._of(sheet)) for sheet in filled)
             case _ if (plain := self._plain()) is not None:
                 yield plain
             case _:
                 present = gdal_reader.layers_of(self._path, self._shown)
                 counts = gdal_reader.filled(self._path, present, self._shown)
                 left_out += [layer for layer in present if layer not in counts]
-                yield from (_named(self._gdal(layer)) for layer in counts)
+                yield from (self._gdal(layer, self._of(layer)) for layer in counts)
 
     def _plain(self) -> OpenedLayer | None:
         """GeoJSON that the fast reader understands."""
@@ -165,9 +165,13 @@ class _File:
         plan = self._plan.model_copy(update={"plain": True, "driver": driver, "types": tuple(reader.types.items())})
         return OpenedLayer(self._path.stem, plan, reader)
 
-    def _gdal(self, layer: str) -> OpenedLayer:
-        plan = self._plan.model_copy(update={"layer": layer})
-        reader = gdal_reader.GdalReader(self._path, plan, self._shown)
+    def _of(self, layer: str | None) -> str:
+        """What messages call a layer; None is the only one."""
+        return self._shown if layer is None else f"{self._shown} (layer {layer!r})"
+
+    def _gdal(self, layer: str, shown: str) -> OpenedLayer:
+        plan = self._plan.model_copy(update={"layer": layer, "shown": shown})
+        reader = gdal_reader.GdalReader(self._path, plan, shown)
         return OpenedLayer(layer, plan.model_copy(update={"driver": reader.driver}), reader)
 
     def _require_only(self, wanted: str | None) -> None:
@@ -197,10 +201,10 @@ class _File:
             )
         return found[0]
 
-    def _sheet(self, sheet: str) -> OpenedLayer:
+    def _sheet(self, sheet: str, shown: str) -> OpenedLayer:
         where = workbooks.coordinate_columns(self._path, sheet, self._wanted, self._shown)
-        plan = self._located(where, layer=sheet, driver="XLSX")
-        return OpenedLayer(sheet, plan, workbooks.WorkbookReader(self._path, sheet, where, self._shown))
+        plan = self._located(where, layer=sheet, driver="XLSX", shown=shown)
+        return OpenedLayer(sheet, plan, workbooks.WorkbookReader(self._path, sheet, where, shown))
 
     def _delimited(self) -> OpenedLayer:
         dialect = delimited_reader.dialect_of(self._path, self._shown)
@@ -219,12 +223,6 @@ class _File:
     def _located(self, where: coordinates.CoordinateColumns, **update: object) -> SourcePlan:
         columns = {"lat_name": where.lat, "lon_name": where.lon, "wkt_column": where.wkt}
         return self._plan.model_copy(update={**columns, **update})
-
-
-def _named(layer: OpenedLayer) -> OpenedLayer:
-    """The layer, called by its name in messages: it is one of several."""
-    shown = f"{layer.plan.shown} (layer {layer.name!r})"
-    return replace(layer, plan=layer.plan.model_copy(update={"shown": shown}))
 
 
 def _format_of(path: Path, shown: str) -> VectorFormat:

@@ -89,9 +89,10 @@ def coordinate_columns(
     path: Path, sheet: str, wanted: coordinates.CoordinateColumns, shown: str
 ) -> coordinates.CoordinateColumns:
     """Where a sheet has its coordinates. Raises ColumnsMissing listing the columns it has."""
+    shown = f"Sheet {sheet!r} of {shown}"
     with reading(path, shown, []):
         names = [str(n) for n in pyogrio.read_info(path, layer=sheet)["fields"]]
-    return coordinates.find(names, wanted.lat, wanted.lon, wanted.wkt, f"Sheet {sheet!r} of {shown}")
+    return coordinates.find(names, wanted.lat, wanted.lon, wanted.wkt, shown)
 
 
 def with_coordinates(path: Path, wanted: coordinates.CoordinateColumns, shown: str) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +194,23 @@ def test_of_several_layers_the_one_that_cannot_be_loaded_is_named(tmp_path):
         pyogrio.write_dataframe(frame, path, layer=layer, append=True)
     with pytest.raises(CrsMismatch, match=r"f\.gpkg \(layer 'roads'\) states EPSG:3857"):
         planned(tmp_path, path, all_layers=True, input_crs="EPSG:4326")
+
+
+@pytest.mark.parametrize("options", [{"all_layers": True}, {"layer_name": "roads"}])
+def test_of_several_layers_the_one_that_cannot_be_read_to_its_end_is_named(rig, tmp_path, options):
+    path = tmp_path / "f.gpkg"
+    for layer in ("places", "roads"):
+        frame = GeoDataFrame({"a": [1, 2]}, geometry=[shapely.Point(1, 2)] * 2, crs=4326)
+        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
+    broken = "case when a = 1 then a else abs(-9223372036854775807 - 1) end"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("alter table roads rename to kept")
+        database.execute(f"create view roads as select fid, geom, {broken} as a from kept")
+        database.execute("delete from gpkg_ogr_contents")
+        database.commit()
+    with pytest.raises(UnreadableSource, match=r"f\.gpkg \(layer 'roads'\) cannot be read: .*overflow"):
+        rig.load(path, **options)
+    assert rig.query("select count(*) from geo.table_catalog") == [(0,)]
 
 
 def test_every_file_of_an_archive_becomes_a_table_and_others_are_named(tmp_path):
