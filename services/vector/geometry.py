@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyproj
 import shapely
 
 from core.contracts.vector import GeometryOptions, OnInvalid
 from core.contracts.vector_findings import FindingCode
-from services.vector import globe, measures, repair, rings, wkb
+from services.vector import globe, measures, repair, rings, stars, wkb
 from services.vector.findings import Findings
 from services.vector.shapes import Shapes
 
@@ -49,7 +50,38 @@ def cleaned(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings:
         coordinates = wkb.points(column)
         if coordinates is not None and np.isfinite(coordinates[0]).all() and np.isfinite(coordinates[1]).all():
             return _points(column, *coordinates, ids, target, findings)
-    return _any(column, ids, target, findings)
+    ready = _ready(column, target)
+    if ready.all():
+        clean = CleanGeometry(column, None)
+    else:
+        others = pa.array(~ready)
+        clean = _joined(column, ready, _any(column.filter(others), ids[~ready], target, findings))
+    kept = ids if clean.keep is None else ids[clean.keep]
+    return CleanGeometry(_promoted(clean.geometry, kept, target, findings), clean.keep)
+
+
+def _ready(column: pa.Array, target: GeometryTarget) -> np.ndarray:
+    """True for polygons that are proven valid and stored as the file has them."""
+    options = target.options
+    areal = target.family in ("MultiPolygon", "GeometryCollection", "Geometry")
+    moved = target.transformer is not None or options.simplify is not None or options.quantize is not None
+    if not areal or moved or target.has_z or target.has_m:
+        return np.zeros(len(column), bool)
+    found = stars.found(column)
+    ready = found.proven
+    if target.geojson or options.orient_rings:
+        ready &= ~found.clockwise
+    if target.degrees:
+        ready &= globe.on_it(found.boxes)
+    return ready
+
+
+def _joined(column: pa.Array, ready: np.ndarray, others: CleanGeometry) -> CleanGeometry:
+    """The ready rows as they are, with what cleaning the others made of them in their places."""
+    keep = ready.copy()
+    keep[~ready] = True if others.keep is None else others.keep
+    geometry = pc.replace_with_mask(column, pa.array(keep & ~ready), others.geometry)
+    return CleanGeometry(geometry, None) if keep.all() else CleanGeometry(geometry.filter(pa.array(keep)), keep)
 
 
 def _points(
@@ -87,7 +119,7 @@ def _any(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Fi
     batch.leave_out(FindingCode.UNLIKE_GEOMETRY, batch.keep & ~_fits(batch.shapes, target.family))
     kept = batch.kept()
     geometry = _with_measures(kept, measured[batch.keep], target) if target.has_m else kept.written()
-    return CleanGeometry(_promoted(geometry, kept, target), None if batch.keep.all() else batch.keep)
+    return CleanGeometry(geometry, None if batch.keep.all() else batch.keep)
 
 
 _FAMILY_TYPES = {
@@ -155,13 +187,13 @@ def _with_measures(kept: Shapes, measured: np.ndarray, target: GeometryTarget) -
     return pa.array(found, pa.binary())
 
 
-def _promoted(geometry: pa.Array, kept: Shapes, target: GeometryTarget) -> pa.Array:
-    types = shapely.get_type_id(kept.shapes)
+def _promoted(geometry: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Findings) -> pa.Array:
+    types = wkb.kinds(geometry)
     if target.family.startswith("Multi"):
-        single = np.isin(types, (0, 1, 3))
+        single = np.isin(types, (1, 2, 3))
     elif target.family == "GeometryCollection":
         single = types != 7
     else:
         return geometry
-    kept.count(FindingCode.PROMOTED_TO_MULTI, single)
+    findings.add(FindingCode.PROMOTED_TO_MULTI, int(single.sum()), ids[single])
     return wkb.promoted(geometry, single, target.family, target.has_z, target.has_m)

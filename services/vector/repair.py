@@ -16,6 +16,7 @@ from services.vector.shapes import Shapes, coordinates
 
 #: A repair that changes less of the area than this is a rounding.
 _SAME_AREA = 1e-9
+_WORTH_A_THREAD = 100
 
 
 def parsed(column: pa.Array, ids: np.ndarray, findings: Findings) -> Shapes:
@@ -71,6 +72,9 @@ def validate(batch: Shapes, on_invalid: OnInvalid) -> None:
 def _valid(shapes: np.ndarray) -> np.ndarray:
     # Most of the work on polygons, done without Python's lock: half of it in another thread.
     half = len(shapes) // 2
+    if half < _WORTH_A_THREAD:
+        alone: np.ndarray = shapely.is_valid(shapes)
+        return alone
     with ThreadPoolExecutor(1) as other:
         first = other.submit(shapely.is_valid, shapes[:half])
         last = shapely.is_valid(shapes[half:])

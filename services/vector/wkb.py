@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +77,30 @@ def points(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray] | None:
     if (found["order"] != 1).any() or (found["code"] != 1).any():
         return None
     return found["x"], found["y"]
+
+
+#: How many bytes come before the vertices of a polygon of one ring, and of a MultiPolygon of one such part.
+RING_HEADERS: Mapping[int, bytes] = {
+    13: struct.pack("<BII", 1, 3, 1),
+    22: struct.pack("<BIIBII", 1, 6, 1, 1, 3, 1),
+}
+
+
+def ring_headers(geometry: pa.Array) -> np.ndarray:
+    """Of every value which of RING_HEADERS it begins with, when all that follows is 2-D vertices; else 0."""
+    found = np.zeros(len(geometry), np.int32)
+    offsets = np.frombuffer(geometry.buffers()[1], np.int32)[geometry.offset : geometry.offset + len(geometry) + 1]
+    lengths = np.diff(offsets)
+    shortest, longest = 13 + 4 * 16, max(RING_HEADERS)
+    rows = np.flatnonzero((lengths >= shortest) & geometry.is_valid().to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return found
+    heads = np.frombuffer(geometry.buffers()[2], np.uint8)[offsets[rows, None] + np.arange(longest)]
+    for header, start in RING_HEADERS.items():
+        vertices = np.ascontiguousarray(heads[:, header - 4 : header]).view("<u4").ravel()
+        alike = (heads[:, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)
+        found[rows[alike & (lengths[rows] - header == vertices.astype(np.int64) * 16)]] = header
+    return found
 
 
 def from_points(x: np.ndarray, y: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
