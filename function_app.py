@@ -14,7 +14,7 @@ from triggers.http.app import create_app
 settings = config.load()
 telemetry.configure(settings.app.log_level, hosted=True)
 telemetry.warn(config.review(settings))
-telemetry.start(settings.telemetry, "geomachine-functions")
+telemetry.start(settings.telemetry, "geomachine-functions", hosted=True)
 
 app = func.AsgiFunctionApp(create_app(get_runtime), http_auth_level=func.AuthLevel.ANONYMOUS, function_name="http")
 functions.register(app, get_runtime, settings)

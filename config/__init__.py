@@ -1,7 +1,7 @@
 """Every setting, one small frozen class per concern, read from the environment once by `load`."""
 
 from config.description import described
-from config.environment import inherited, schedule
+from config.environment import inherited, preset, schedule
 from config.review import SettingWarning, review
 from config.settings import (
     AdfSettings,
@@ -54,6 +54,7 @@ __all__ = [
     "described",
     "inherited",
     "load",
+    "preset",
     "review",
     "schedule",
 ]

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from typing import TextIO
 
 import structlog
-from opentelemetry import trace
 
 from config import SettingWarning
-from infrastructure.telemetry import recent
+from infrastructure.telemetry import lines, recent, traces
 
 _CHATTY = ("azure", "httpx", "rasterio", "asyncio", "opentelemetry")
 
@@ -30,6 +29,8 @@ def configure(level: str = "INFO", *, hosted: bool = False) -> None:
         # Local variables would put credentials into the log.
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
     ]
+    if not hosted:
+        shared.append(_sent)
     structlog.configure(
         processors=[*shared, _Kept(default=str)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping().get(level.upper(), 20)),
@@ -74,9 +75,15 @@ class _Hosted:
 
 def _traced(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """The trace that the line belongs to."""
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
+    context = traces.about(event.get("job_id"))
+    if context is not None:
         event["trace_id"], event["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    return event
+
+
+def _sent(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The same line, for whoever collects logs."""
+    lines.send(event)
     return event
 
 

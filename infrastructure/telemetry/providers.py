@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import atexit
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
 
-from opentelemetry import metrics, trace
+from opentelemetry import _logs, metrics, trace
 
 from config import TelemetrySettings
 from core.version import VERSION
@@ -14,11 +17,22 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 _prometheus = False
-_SECONDS = 60_000  #: milliseconds between two exports of metrics
+_PERIOD = 60_000  #: milliseconds between two exports of metrics
+_PATIENCE = 5.0  #: seconds that the end of a process may wait for collectors
 
 
-def start(settings: TelemetrySettings, process: str, *, prometheus: bool = False) -> None:
-    """Collect in this process from now on, once. Without anything configured nothing is loaded and nothing costs."""
+class _Provider(Protocol):
+    def shutdown(self) -> None: ...
+
+
+_started: list[_Provider] = []
+
+
+def start(settings: TelemetrySettings, process: str, *, prometheus: bool = False, hosted: bool = False) -> None:
+    """Collect in this process from now on, once. Without anything configured nothing is loaded and nothing costs.
+
+    With `hosted` the host sends our log, see `logs.configure`.
+    """
     exporters, readers = _span_exporters(settings), _readers(settings, prometheus)
     if not exporters and not readers:
         return
@@ -28,27 +42,39 @@ def start(settings: TelemetrySettings, process: str, *, prometheus: bool = False
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
+    from infrastructure.telemetry import azure_monitor
     from infrastructure.telemetry.job_ids import JobIds
 
     resource = Resource.create({"service.namespace": "geomachine", "service.name": process, "service.version": VERSION})
     if exporters:
         sampler = ParentBased(TraceIdRatioBased(settings.sample_ratio))
-        provider = TracerProvider(sampler=sampler, resource=resource, id_generator=JobIds())
+        tracing = TracerProvider(sampler, resource, shutdown_on_exit=False, id_generator=JobIds())
         for exporter in exporters:
-            provider.add_span_processor(BatchSpanProcessor(exporter))
-        trace.set_tracer_provider(provider)
+            tracing.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(tracing)
+        _started.append(tracing)
     if readers:
         global _prometheus
         _prometheus = prometheus
-        metrics.set_meter_provider(MeterProvider(metric_readers=readers, resource=resource))
+        metering = MeterProvider(readers, resource, shutdown_on_exit=False)
+        metrics.set_meter_provider(metering)
+        _started.append(metering)
+    if settings.application_insights is not None and not hosted:
+        logging = azure_monitor.logger_provider(settings.application_insights, resource)
+        _logs.set_logger_provider(logging)
+        _started.append(logging)
+    atexit.register(stop)
 
 
 def stop() -> None:
-    """Send what is left. A process that ends without it loses the last seconds."""
-    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-        shutdown = getattr(provider, "shutdown", None)
-        if shutdown is not None:
-            shutdown()
+    """Send what is left, and lose it where that takes longer than `_PATIENCE`. A second call does nothing."""
+    ends = time.monotonic() + _PATIENCE
+    ending = [threading.Thread(target=provider.shutdown, name="telemetry", daemon=True) for provider in _started]
+    _started.clear()
+    for thread in ending:
+        thread.start()
+    for thread in ending:
+        thread.join(max(0.0, ends - time.monotonic()))
 
 
 def prometheus_reads() -> bool:
@@ -71,13 +97,9 @@ def _span_exporters(settings: TelemetrySettings) -> list[SpanExporter]:
 
         found.append(OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"))
     if settings.application_insights is not None:
-        from azure.monitor.opentelemetry.exporter import AzureMonitorTraceExporter
+        from infrastructure.telemetry import azure_monitor
 
-        found.append(
-            AzureMonitorTraceExporter(
-                connection_string=settings.application_insights.get_secret_value(), disable_offline_storage=True
-            )
-        )
+        found.append(azure_monitor.span_exporter(settings.application_insights))
     return found
 
 
@@ -92,13 +114,12 @@ def _readers(settings: TelemetrySettings, prometheus: bool) -> list[MetricReader
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
         endpoint = f"{settings.otlp_endpoint.rstrip('/')}/v1/metrics"
-        found.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint), export_interval_millis=_SECONDS))
+        found.append(PeriodicExportingMetricReader(OTLPMetricExporter(endpoint), export_interval_millis=_PERIOD))
     if settings.application_insights is not None:
-        from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-        exporter = AzureMonitorMetricExporter(
-            connection_string=settings.application_insights.get_secret_value(), disable_offline_storage=True
-        )
-        found.append(PeriodicExportingMetricReader(exporter, export_interval_millis=_SECONDS))
+        from infrastructure.telemetry import azure_monitor
+
+        exporter = azure_monitor.metric_exporter(settings.application_insights)
+        found.append(PeriodicExportingMetricReader(exporter, export_interval_millis=_PERIOD))
     return found

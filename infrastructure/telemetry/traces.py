@@ -37,6 +37,14 @@ def under(job_id: str, ratio: float) -> Context:
     return trace.set_span_in_context(NonRecordingSpan(root(job_id, ratio)), Context())
 
 
+def about(job_id: object) -> SpanContext | None:
+    """The span that is current; where none is, the first of the job that a log line is about."""
+    found = trace.get_current_span().get_span_context()
+    if found.is_valid:
+        return found
+    return root(job_id, 1.0) if isinstance(job_id, str) and len(job_id) == 64 else None
+
+
 @contextmanager
 def as_root(job_id: str, ratio: float) -> Iterator[None]:
     """The span that is started inside, without a parent, is the job's first."""

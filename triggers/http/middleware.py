@@ -57,7 +57,7 @@ class Surroundings:
                 _mark(MutableHeaders(scope=message), request)
             await send(message)
 
-        trace.get_current_span().set_attribute("geomachine.request_id", request.state.request_id)
+        _describe(trace.get_current_span(), request)
         with structlog.contextvars.bound_contextvars(request_id=request.state.request_id):
             try:
                 await self._app(scope, await self._checked(request, receive), marked)
@@ -108,6 +108,13 @@ class Surroundings:
             return message
 
         return counted
+
+
+def _describe(span: trace.Span, request: Request) -> None:
+    """What the request's span tells. Of the query only the names: values hold keys and signed URLs now and then."""
+    span.set_attribute("geomachine.request_id", request.state.request_id)
+    if names := request.query_params.keys():
+        span.set_attribute("url.query", "&".join(names))
 
 
 def _replayed(last: Message, body: bytes, receive: Receive) -> Receive:
