@@ -42,13 +42,23 @@ class Source:
 
 def ours(source: Source) -> Mapping[str, float]:
     """All stages of process_vector as a worker runs them: validation, indexes, swap and catalogue included."""
+    return _ours(source, one_task=False)
+
+
+def one_task(source: Source) -> Mapping[str, float]:
+    """The same by process_vector_docker."""
+    return _ours(source, one_task=True)
+
+
+def _ours(source: Source, *, one_task: bool) -> Mapping[str, float]:
     from tests.support.vector import VectorRig
 
     with tempfile.TemporaryDirectory(dir=source.data) as folder:
         rig = VectorRig(source.url, Path(folder))
-        blob = rig.put(source.path)
+        parameters = rig.parameters(rig.put(source.path), table_name="bench", overwrite=True)
+        run = rig.run_as_one_task if one_task else rig.run
         start = time.perf_counter()
-        rig.run(rig.parameters(blob, table_name="bench", overwrite=True))
+        run(parameters)
         seconds = time.perf_counter() - start
         rig.close()
     return {"wall_s": seconds}
@@ -160,6 +170,7 @@ def api_docker(source: Source) -> Mapping[str, float]:
 _WAYS: Mapping[str, Callable[[Source], Mapping[str, float]]] = {
     "limit": limit,
     "ours": ours,
+    "one-task": one_task,
     "ogr2ogr": ogr2ogr,
     "ogr2ogr-late": ogr2ogr_late,
     "ogr2ogr-valid": ogr2ogr_valid,
@@ -181,6 +192,7 @@ CASES = (
     "ours/polygons.gpkg",
     "ours/polygons.parquet",
     "ours/polygons.geojson",
+    "one-task/polygons.geojson",
     "ogr2ogr/polygons.gpkg",
     "ogr2ogr/polygons.geojson",
     "ogr2ogr-late/polygons.gpkg",
@@ -216,7 +228,7 @@ def _warm(way: str) -> None:
     if way == "geopandas":
         import geopandas  # noqa: F401
         import sqlalchemy  # noqa: F401
-    if way in ("ours", "limit"):
+    if way in ("ours", "one-task", "limit"):
         import pyogrio  # noqa: F401
 
         import tests.support.vector  # noqa: F401

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-_BLOCK = 4 << 20
+_BLOCK = 2 << 20  #: more of it would not stay in the processor's cache while it is parsed
 _BOM = b"\xef\xbb\xbf"
 _START = re.compile(rb'\{\s*"type"\s*:\s*"Feature"\s*[,}]')
 _WINDOW = 1 << 16

@@ -16,14 +16,16 @@ from pydantic import JsonValue
 
 from core.contracts.tables import SqlType
 from core.contracts.vector import Partition
-from services.vector import geojson_values
+from services.vector import geojson_spool, geojson_values
 from services.vector.findings import Findings
 from services.vector.geojson_blocks import Block, NotPlain, blocks
-from services.vector.geojson_geometry import wkb
-from services.vector.geojson_values import Kind
+from services.vector.geojson_geometry import Geometries
+from services.vector.geojson_spool import Spool
+from services.vector.geojson_values import Kind, Values
 from services.vector.readers import GEOMETRY, Survey, runs, surveyed
 from services.vector.reference_systems import StatedCrs
 
+Properties = Mapping[str, JsonValue]
 _MEMBERS = {"type", "properties", "geometry", "bbox", "id"}
 
 
@@ -83,32 +85,42 @@ class GeoJsonReader:
 
     def geometries(self, _: Findings) -> Iterator[pa.Array]:
         """The geometries alone."""
+        parser = simdjson.Parser()
         for block in blocks(self._path, by_line=self._by_line):
-            yield pa.array([geometry for _, geometry in _features(block)], pa.binary())
+            yield _read(parser, block)[1]
 
     def batches(self, _: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Properties and WKB."""
-        span = {} if part is None else {"start": part.start, "stop": part.stop}
-        names = list(self._kinds)
-        for block in blocks(self._path, by_line=self._by_line, **span):
-            columns, geometry = _columns(block, names)
-            arrays = [geojson_values.array(columns[name], kind) for name, kind in self._kinds.items()]
-            yield pa.RecordBatch.from_arrays([*arrays, pa.array(geometry, pa.binary())], names=[*names, GEOMETRY])
+        start, stop = (0, None) if part is None else (part.start, part.stop)
+        for block in geojson_spool.kept(self._path, start, stop) or self._parsed(start, stop):
+            arrays = [geojson_values.loaded(block, name, kind) for name, kind in self._kinds.items()]
+            yield pa.RecordBatch.from_arrays([*arrays, block.column(GEOMETRY)], names=[*self._kinds, GEOMETRY])
+
+    def _parsed(self, start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        parser = simdjson.Parser()
+        for block in blocks(self._path, by_line=self._by_line, start=start, stop=stop):
+            rows, geometry = _read(parser, block)
+            yield _batch(_columns(rows, list(self._kinds)), self._kinds, geometry)
 
 
-def scanned(path: Path, *, by_line: bool) -> GeoJsonReader:
-    """The reader of a plain file. Raises NotPlain."""
+def scanned(path: Path, *, by_line: bool, spool: Spool | None = None) -> GeoJsonReader:
+    """The reader of a plain file; what is parsed goes into the spool too. Raises NotPlain."""
     kinds: dict[str, Kind] = {}
-    survey, starts, features, end = Survey(), [], 0, 0
+    survey, starts, features, end, parser = Survey(), [], 0, 0, simdjson.Parser()
     for block in blocks(path, by_line=by_line):
         starts.append((block.start, features))
-        columns, geometry = _columns(block, kinds)
+        rows, geometry = _read(parser, block)
+        columns = _columns(rows, list(kinds))
         for name, values in columns.items():
-            kinds[name] = geojson_values.merged(kinds.get(name, Kind.NOTHING), geojson_values.kind_of(values))
-        surveyed(pa.array(geometry, pa.binary()), survey, measure=False)
+            kinds[name] = geojson_values.widened(kinds.get(name, Kind.NOTHING), values)
+        surveyed(geometry, survey, measure=False)
         features, end = features + len(geometry), block.stop
+        if spool is not None:
+            spool.keep(block.start, _batch(columns, kinds, geometry))
     if Kind.ODD in kinds.values():
         raise NotPlain("a property may hold dates in a spelling of their own")
+    if spool is not None:
+        spool.finish()
     found = GeoJsonScan(kinds, features, survey, tuple(starts), end)
     return GeoJsonReader(path, by_line=by_line, kinds=kinds, found=found)
 
@@ -118,20 +130,21 @@ def reopened(path: Path, *, by_line: bool, types: Mapping[str, SqlType]) -> GeoJ
     return GeoJsonReader(path, by_line=by_line, kinds={name: Kind(kind) for name, kind in types.items()}, found=None)
 
 
-def _columns(
-    block: Block, known: Sequence[str] | Mapping[str, Kind]
-) -> tuple[dict[str, list[JsonValue]], list[bytes | None]]:
-    names, rows, geometry = list(known), [], []
+def _batch(columns: Mapping[str, Values], kinds: Mapping[str, Kind], geometry: pa.Array) -> pa.RecordBatch:
+    """A block before it is known which type each property has in the whole file."""
+    arrays = [geojson_values.array(values, kinds[name]) for name, values in columns.items()]
+    return pa.RecordBatch.from_arrays([*arrays, geometry], names=[*columns, GEOMETRY])
+
+
+def _columns(rows: Sequence[Properties], names: list[str]) -> dict[str, Values]:
     order = {name: position for position, name in enumerate(names)}
-    for properties, shape in _features(block):
-        rows.append(properties)
-        geometry.append(shape)
-        if properties.keys() != order.keys() or list(properties) != names:
-            _learn(properties, names, order)
-    return {name: [row.get(name) for row in rows] for name in names}, geometry
+    for row in rows:
+        if list(row) != names:
+            _learn(row, names, order)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _learn(properties: Mapping[str, JsonValue], names: list[str], order: dict[str, int]) -> None:
+def _learn(properties: Properties, names: list[str], order: dict[str, int]) -> None:
     """Put new properties behind the known. GDAL sorts them in when they come between others, or in another order."""
     last = -1
     for name in properties:
@@ -143,43 +156,44 @@ def _learn(properties: Mapping[str, JsonValue], names: list[str], order: dict[st
         last = position
 
 
-def _features(block: Block) -> Iterator[tuple[dict[str, JsonValue], bytes | None]]:
-    parser = simdjson.Parser()
+def _read(parser: simdjson.Parser, block: Block) -> tuple[list[Properties], pa.Array]:
+    """Properties and WKB of a block. The parser takes the next once nothing of its last is held any more."""
     try:
         features = parser.parse(block.text)
     except (ValueError, RuntimeError, UnicodeDecodeError) as e:
         raise NotPlain(f"bytes {block.start} to {block.stop} are not whole features") from e
     if not isinstance(features, simdjson.Array):
         raise NotPlain("the features are no list")
-    for feature in features:
-        if not isinstance(feature, simdjson.Object):
-            raise NotPlain("an entry is no object")
-        try:
-            yield _feature(feature)
-        except (KeyError, TypeError, ValueError, AttributeError) as e:
-            raise NotPlain("an entry is not a plain feature") from e
+    rows: list[Properties] = []
+    geometries = Geometries()
+    try:
+        for feature in features:
+            rows.append(_properties(feature))
+            geometries.add(feature["geometry"])  # type: ignore[index,arg-type]  # _properties looked at it
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise NotPlain("an entry is not a plain feature") from e
+    return rows, geometries.array()
 
 
-def _feature(feature: simdjson.Object) -> tuple[dict[str, JsonValue], bytes | None]:
+def _properties(feature: object) -> Properties:
+    if not isinstance(feature, simdjson.Object):
+        raise NotPlain("an entry is no object")
+    if feature["type"] != "Feature":
+        raise NotPlain("an entry is no feature")
+    # Three members are the type, the properties and the geometry, since all of these are asked for.
+    if len(feature) != 3:
+        _require_plain_members(feature)
+    properties = feature["properties"]
+    if properties is None:
+        return {}
+    if not isinstance(properties, simdjson.Object):
+        raise NotPlain("properties are no object")
+    return properties.as_dict()
+
+
+def _require_plain_members(feature: simdjson.Object) -> None:
     members = set(feature.keys())
-    if not members <= _MEMBERS or feature["type"] != "Feature":
+    if not members <= _MEMBERS:
         raise NotPlain("a feature has members of its own")
     if "id" in members and type(feature["id"]) is not int:
         raise NotPlain("features have names as ids")
-    return _properties(feature["properties"]), _geometry(feature["geometry"])
-
-
-def _properties(value: object) -> dict[str, JsonValue]:
-    if value is None:
-        return {}
-    if not isinstance(value, simdjson.Object):
-        raise NotPlain("properties are no object")
-    return value.as_dict()
-
-
-def _geometry(value: object) -> bytes | None:
-    if value is None:
-        return None
-    if not isinstance(value, simdjson.Object):
-        raise NotPlain("a geometry is no object")
-    return wkb(value)  # type: ignore[arg-type]  # the stub's union is wider than what is asked for

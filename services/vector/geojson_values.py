@@ -82,9 +82,15 @@ def merged(first: Kind, second: Kind) -> Kind:
     return found
 
 
-def kind_of(values: Values) -> Kind:
-    """The type of some values. Raises NotPlain."""
+def widened(known: Kind, values: Values) -> Kind:
+    """The type that holds some more values too. Raises NotPlain."""
     types = set(map(type, values)) - {type(None)}
+    if types == {str} and known is Kind.TEXT:
+        return known  # whatever the texts look like
+    return merged(known, _kind_of(types, values))
+
+
+def _kind_of(types: set[type], values: Values) -> Kind:
     if not types:
         return Kind.NOTHING
     if types == {str}:
@@ -147,10 +153,16 @@ def _fits(texts: pa.Array, target: pa.DataType) -> bool:
 
 
 def array(values: Values, kind: Kind) -> pa.Array:
-    """The values as Arrow has them."""
+    """The values as Arrow has them, dates as texts: another block may hold plain texts."""
     if kind is Kind.JSON:
         texts = [None if v is None else json.dumps(v, ensure_ascii=False) for v in values]
         return pa.array(texts, pa.string())
-    if kind in _DATES:
-        return pa.array(values, pa.string()).cast(ARROW[kind])
-    return pa.array(values, ARROW[kind])
+    return pa.array(values, pa.string() if kind in _DATES else ARROW[kind])
+
+
+def loaded(block: pa.RecordBatch, name: str, kind: Kind) -> pa.Array:
+    """A property's values as the type that it has in the whole file."""
+    if name not in block.schema.names:
+        return pa.nulls(block.num_rows, ARROW[kind])
+    values = block.column(name)
+    return values if kind is Kind.JSON else values.cast(ARROW[kind])

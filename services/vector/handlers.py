@@ -34,7 +34,7 @@ def prepare(parameters: ProcessVectorParameters, ctx: TaskContext) -> PreparedVe
 
     Raises TargetExists, Conflict, SchemaMismatch, and every DataError that opening and planning can.
     """
-    return _prepare(parameters, ctx, _fetcher(parameters, ctx))
+    return _prepare(parameters, ctx, _fetcher(parameters, ctx), keep=False)
 
 
 def upload(task: UploadVector, ctx: TaskContext) -> UploadedVector:
@@ -56,7 +56,7 @@ def process(parameters: ProcessVectorParameters, ctx: TaskContext) -> VectorProc
     if checkpoint.should_skip(_PREPARED):
         prepared = PreparedVector.model_validate(checkpoint.data["prepared"])
     else:
-        prepared = _prepare(parameters, ctx, fetched)
+        prepared = _prepare(parameters, ctx, fetched, keep=True)
         checkpoint.save_and_stop_if_requested(_PREPARED, {"prepared": prepared.model_dump(mode="json", by_alias=True)})
     with publishing.tidied(ctx, parameters.schema_name):
         # Parts that are loaded already answer at once with what was told then.
@@ -79,14 +79,16 @@ def _fetcher(parameters: ProcessVectorParameters, ctx: TaskContext) -> Callable[
     return cache(lambda: fetching.fetch(ctx.storage, parameters.source, parameters.file_extension, ctx.workdir))
 
 
-def _prepare(parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Callable[[], Path]) -> PreparedVector:
+def _prepare(
+    parameters: ProcessVectorParameters, ctx: TaskContext, fetched: Callable[[], Path], *, keep: bool
+) -> PreparedVector:
     started = datetime.now(UTC)
     _require_free(parameters, parameters.table_name, ctx)
     blob = ctx.storage.head(parameters.source)
     path = fetched()
     ctx.report_progress(40, f"fetched {parameters.source}")
     partitions = min(1 + blob.size // _PARTITION_BYTES, _MAX_PARTITIONS)
-    planned = layers.planned_layers(path, parameters, partitions)
+    planned = layers.planned_layers(path, parameters, partitions, keep=keep)
     if parameters.joins:
         alone = sum(len(layer.tables) for layer in planned) == 1
         planned = tuple(_conformed(layer, parameters, alone, ctx) for layer in planned)

@@ -12,15 +12,17 @@ from services.vector.findings import Findings
 from services.vector.opening import OpenedLayer
 
 
-def planned_layers(fetched: Path, parameters: ProcessVectorParameters, partitions: int) -> tuple[LayerPlan, ...]:
-    """A plan for the layer that the request means, or one for each if it wants all. Nothing is written.
+def planned_layers(
+    fetched: Path, parameters: ProcessVectorParameters, partitions: int, *, keep: bool = False
+) -> tuple[LayerPlan, ...]:
+    """A plan for the layer that the request means, or one for each if it wants all. `keep` is as in `explore`.
 
     With several, a table is called after the request's and its layer. Raises every DataError of opening and planning.
     """
     findings = Findings()
     if parameters.geometry_params.drop_duplicates:
         partitions = 1  # the first of two alike may lie in another part
-    opened = opening.explore(fetched, parameters, findings)
+    opened = opening.explore(fetched, parameters, findings, keep=keep)
     if len(opened) == 1:
         return (_with(planning.planned(opened[0], parameters, parameters.table_name, partitions), findings),)
     plans: list[LayerPlan] = []

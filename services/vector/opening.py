@@ -22,6 +22,7 @@ from services.vector import (
 from services.vector import workbook_reader as workbooks
 from services.vector.findings import Findings
 from services.vector.geojson_blocks import NotPlain
+from services.vector.geojson_spool import Spool
 from services.vector.readers import FeatureReader
 
 _UNDECIDED = ""
@@ -37,15 +38,18 @@ class OpenedLayer:
     reader: FeatureReader
 
 
-def explore(fetched: Path, parameters: ProcessVectorParameters, findings: Findings) -> list[OpenedLayer]:
+def explore(
+    fetched: Path, parameters: ProcessVectorParameters, findings: Findings, *, keep: bool = False
+) -> list[OpenedLayer]:
     """The one layer that the request means, or all that hold features if it wants all.
 
+    With `keep`, what is parsed on the way stays beside the file, for a load by the same task.
     Raises AmbiguousLayer, NoFeatures, ColumnsMissing, InvalidRequest, UnsupportedFormat, UnreadableSource.
     """
     layers: list[OpenedLayer] = []
     left_out: list[str] = []
     for path, layer in _files(fetched, parameters):
-        found = _File(path, fetched, parameters)
+        found = _File(path, fetched, parameters, keep=keep)
         layers += found.layers(left_out) if parameters.all_layers else [found.layer(layer)]
     findings.add(FindingCode.LAYER_LEFT_OUT, len(left_out), detail=f"No table was made of {', '.join(left_out[:30])}.")
     if not layers:
@@ -101,8 +105,8 @@ def _files(fetched: Path, parameters: ProcessVectorParameters) -> Iterator[tuple
 class _File:
     """A data file, alone or in an unpacked archive."""
 
-    def __init__(self, path: Path, fetched: Path, parameters: ProcessVectorParameters) -> None:
-        self._path, self._shown, member = path, str(parameters.source), None
+    def __init__(self, path: Path, fetched: Path, parameters: ProcessVectorParameters, *, keep: bool) -> None:
+        self._path, self._keep, self._shown, member = path, keep, str(parameters.source), None
         declared = parameters.file_extension
         if fetched.is_dir():
             member = path.relative_to(fetched).as_posix()
@@ -157,9 +161,12 @@ class _File:
         if self._plan.format not in _GEOJSON:
             return None
         by_line = self._plan.format is VectorFormat.GEOJSONSEQ
+        spool = Spool(self._path) if self._keep else None
         try:
-            reader = geojson_reader.scanned(self._path, by_line=by_line)
+            reader = geojson_reader.scanned(self._path, by_line=by_line, spool=spool)
         except NotPlain:
+            if spool is not None:
+                spool.drop()
             return None
         driver = "GeoJSONSeq" if by_line else "GeoJSON"
         plan = self._plan.model_copy(update={"plain": True, "driver": driver, "types": tuple(reader.types.items())})

@@ -37,7 +37,8 @@ def bytes_of(geometry: pa.Array) -> pa.Array:
 
 def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of the values long enough to be geometry: base type (1 to 7), whether there is Z, and M, from the first bytes."""
-    present = geometry.filter(pc.greater_equal(pc.binary_length(geometry), 5))
+    enough = pc.greater_equal(pc.binary_length(geometry), 5)
+    present = geometry if pc.all(enough, skip_nulls=False).as_py() else geometry.filter(enough)
     if len(present) == 0:
         return np.empty(0, np.uint32), np.empty(0, bool), np.empty(0, bool)
     offsets = np.frombuffer(present.buffers()[1], np.int32)[present.offset : present.offset + len(present)]

@@ -450,6 +450,17 @@ def test_catalogue_and_tracking_rows_say_what_happened(rig, tmp_path):
     ) == [(f"{CONTAINER}/f.geojson", "GeoJSON", 2, 1, 1, "null_geometry")]
 
 
+def test_one_task_makes_the_table_that_several_make(rig, tmp_path):
+    line = {"type": "LineString", "coordinates": [[29, -2], [30, -2]]}
+    rows = [(point(29 + n / 50_000) if n % 5 else None, {"n": n, "text": "x" * 150}) for n in range(30_000)]
+    path = geojson(tmp_path, *rows, (line, {"n": 2**40, "text": None, "late": "2020-02-29"}))
+    rig.load(path, table_name="several")
+    rig.run_as_one_task(rig.parameters(path.name, table_name="single"))
+    for kind, count in (("points", 24_000), ("lines", 1)):
+        several, single = (rig.query(f"select * from geo.{name}_{kind} order by id") for name in ("several", "single"))
+        assert several == single and len(single) == count
+
+
 def test_the_bronze_blob_is_not_touched(rig, write):
     path = write("f.gpkg", [SQUARE], a=[1])
     with sqlite3.connect(path) as database:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, JsonValue
 from core.contracts.effects import Effect, UpsertStacItem
 from core.contracts.jobs import StageResults
 from core.contracts.storage import BlobName
-from core.contracts.vector import ProcessVectorParameters
+from core.contracts.vector import ProcessVectorParameters, VectorProcessed
 from core.contracts.vector_formats import EXTENSIONS
 from core.contracts.vector_results import VectorJobResult
 from infrastructure.postgres.effects import apply
@@ -49,6 +49,9 @@ class NoCheckpoint:
 
     def should_skip(self, phase: int) -> bool:
         return False
+
+    def save_and_stop_if_requested(self, phase: int, data: Mapping[str, JsonValue]) -> None:
+        pass
 
 
 @dataclass
@@ -157,6 +160,13 @@ class VectorRig:
             self.stage(number, parameters, done, context)
         item = next(e.item for e in context.effects if isinstance(e, UpsertStacItem))
         return Finished(JOB.finalize(parameters, StageResults(done)), item)
+
+    def run_as_one_task(self, parameters: ProcessVectorParameters) -> VectorProcessed:
+        """What `process_vector_docker` does."""
+        context = self.context()
+        done = handlers.process(parameters, context)
+        self.commit(context)
+        return done
 
     def load(self, path: Path, **options: object) -> Finished:
         """Upload a file and run the job on it."""

@@ -9,12 +9,14 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from core.contracts.vector import SourcePlan
+from core.contracts.tables import SqlType
+from core.contracts.vector import Partition, SourcePlan
 from core.contracts.vector_formats import VectorFormat
 from services.vector import columns, geojson_reader
 from services.vector.findings import Findings
 from services.vector.gdal_reader import GdalReader, choose_layer
 from services.vector.geojson_blocks import NotPlain
+from services.vector.geojson_spool import Spool
 from services.vector.values import converted
 
 _DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "vector"
@@ -225,3 +227,58 @@ def test_parts_read_alone_give_what_the_whole_gives(tmp_path, by_line):
             rows += found
         assert rows == whole
     assert len(reader.partitions(50)) >= 2
+
+
+def rows_of(path: Path, types: dict, *, by_line: bool = False, part: Partition | None = None) -> list[dict]:
+    reader = geojson_reader.reopened(path, by_line=by_line, types=types)
+    return [row for batch in reader.batches(Findings(), part) for row in batch.to_pylist()]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "path", [p for p in SHARED if p.name not in LEFT_TO_GDAL and p.suffix != ".json"], ids=lambda p: p.name
+)
+def test_what_a_scan_keeps_of_real_files_is_what_parsing_them_again_gives(path, tmp_path):
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    by_line = path.suffix == ".geojsonl"
+    types = geojson_reader.scanned(copy, by_line=by_line).types
+    parsed = rows_of(copy, types, by_line=by_line)
+    geojson_reader.scanned(copy, by_line=by_line, spool=Spool(copy, most=1 << 30))
+    copy.write_bytes(b"")  # so that only what was kept can be read
+    assert rows_of(copy, types, by_line=by_line) == parsed
+
+
+def changing(folder: Path) -> Path:
+    """Types that widen, a text behind dates and properties that come late, each some blocks further on."""
+    rows = []
+    for n in range(30_000):
+        late = {"late": [n], "o": {"n": n}} if n > 20_000 else {}
+        values = {
+            "wide": n if n < 15_000 else 2**40 + n,
+            "real": n if n < 15_000 else n + 0.5,
+            "day": f"2020-01-{n % 28 + 1:02}" if n < 29_000 else "unknown",
+            "moment": f"2020-01-{n % 28 + 1:02}T00:00:00Z",
+            "none": None,
+        }
+        rows.append(feature(point(n / 1000, 1) if n % 7 else None, filler="x" * 100, **values, **late))
+    return collection(folder, *rows)
+
+
+def test_kept_blocks_take_the_types_of_the_whole_file(tmp_path):
+    path = changing(tmp_path)
+    reader = geojson_reader.scanned(path, by_line=False)
+    parsed = rows_of(path, reader.types)
+    assert [name for name, kind in reader.types.items() if kind is SqlType.TEXT] == ["filler", "day", "none"]
+    geojson_reader.scanned(path, by_line=False, spool=Spool(path))
+    path.write_bytes(b"")
+    assert rows_of(path, reader.types) == parsed
+    parts = [rows_of(path, reader.types, part=part) for part in reader.partitions(3)]
+    assert len(parts) == 3 and [row for rows in parts for row in rows] == parsed
+
+
+def test_a_scan_without_room_keeps_nothing(tmp_path):
+    path = changing(tmp_path)
+    reader = geojson_reader.scanned(path, by_line=False, spool=Spool(path, most=4 << 20))
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert len(rows_of(path, reader.types)) == 30_000
