@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SqlType(StrEnum):
-    """Every type an attribute column may have; each is fed by exactly one Arrow type."""
+    """Every type an attribute column may have; each is fed by the Arrow type named beside it."""
 
     BOOLEAN = "boolean"  #: bool
     SMALLINT = "smallint"  #: int16
@@ -26,7 +26,7 @@ class SqlType(StrEnum):
     BIGINT = "bigint"  #: int64
     REAL = "real"  #: float32
     DOUBLE = "double precision"  #: float64
-    NUMERIC = "numeric"  #: decimal128
+    NUMERIC = "numeric"  #: decimal128 or decimal256
     TEXT = "text"  #: string
     BYTEA = "bytea"  #: binary
     DATE = "date"  #: date32

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 
 import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
+from psycopg.types.numeric import DecimalBinaryDumper
 
 from core.contracts.tables import FeatureTable, SqlType
 from core.errors import ContractViolation
@@ -42,6 +44,8 @@ def encoded(table: FeatureTable, batches: Iterable[pa.RecordBatch]) -> Iterator[
     for batch in batches:
         if encoder is None:
             _require_exact_types(table, batch.schema)
+        batch = _with_plain_numbers(batch)
+        if encoder is None:
             encoder = _encoder(table, batch.schema)
             schema = batch.schema
             yield encoder.write_header(), 0
@@ -50,6 +54,16 @@ def encoded(table: FeatureTable, batches: Iterable[pa.RecordBatch]) -> Iterator[
         yield encoder.write_batch(batch), batch.num_rows
     if encoder is not None:
         yield encoder.finish(), 0
+
+
+def _with_plain_numbers(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Numbers too wide for the encoder as the bytes that the server reads for them; what they are it knows itself."""
+    dumper = DecimalBinaryDumper(Decimal)
+    for position, field in enumerate(batch.schema):
+        if pa.types.is_decimal256(field.type):
+            numbers = (None if n is None else dumper.dump(n) for n in batch.column(position).to_pylist())
+            batch = batch.set_column(position, field.name, pa.array(numbers, pa.binary()))
+    return batch
 
 
 def _encoder(table: FeatureTable, schema: pa.Schema) -> ArrowToPostgresBinaryEncoder:
@@ -67,12 +81,13 @@ def _require_exact_types(table: FeatureTable, schema: pa.Schema) -> None:
         raise ContractViolation(f"The batches for {table.name} have columns {schema.names}, expected {names}.")
     expected = [pa.int64(), *(ARROW_TYPES[c.sql_type] for c in table.columns), pa.binary()]
     for field, wanted in zip(schema, expected, strict=True):
-        same = pa.types.is_decimal128(field.type) if pa.types.is_decimal128(wanted) else _same(field.type, wanted)
-        if not same:
+        if not _same(field.type, wanted):
             raise ContractViolation(f"Column {field.name} of {table.name} arrives as {field.type}, expected {wanted}.")
 
 
 def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
+    if pa.types.is_decimal(wanted):
+        return bool(pa.types.is_decimal128(found) or pa.types.is_decimal256(found))
     if pa.types.is_list(wanted):
         return pa.types.is_list(found) and bool(found.value_type.equals(wanted.value_type))
     return bool(found.equals(wanted))

@@ -168,6 +168,8 @@ def _microseconds(array: pa.Array, target: pa.DataType, ids: np.ndarray, finding
 def _decimal(array: pa.Array) -> pa.Array:
     if pa.types.is_uint64(array.type):
         return array.cast(pa.decimal128(20, 0))
+    if pa.types.is_decimal256(array.type):
+        return array
     return array.cast(pa.decimal128(38, array.type.scale))
 
 

@@ -178,6 +178,22 @@ def test_every_type_of_attribute_arrives_bit_for_bit(rig, tmp_path):
     assert types["zoned"] == "timestamp with time zone" and types["ints"] == "integer[]"
 
 
+def test_decimals_of_more_digits_than_128_bits_hold_arrive_exactly(rig, tmp_path):
+    texts = ["9" * 38 + "." + "1" * 38, "-0." + "0" * 37 + "1", "0", None, "12345.5", "-1" + "0" * 37]
+    values = [None if t is None else decimal.Decimal(t) for t in texts]
+    data = {
+        "wide": pa.array(values, pa.decimal256(76, 38)),
+        "round": pa.array([None, *[decimal.Decimal(7 * 10**44)] * 5], pa.decimal256(50, 0)),
+        "geometry": pa.array([shapely.to_wkb(shapely.Point(i, 0)) for i in range(6)]),
+    }
+    pq.write_table(pa.table(data), tmp_path / "wide.parquet")
+    done = rig.load(tmp_path / "wide.parquet", geometry_params={"drop_duplicates": True})
+    assert done.result.summary.data_complete
+    assert [wide for (wide,) in rig.query("select wide from geo.t order by id")] == values
+    assert rig.query("select distinct round::text from geo.t where id > 1") == [("7" + "0" * 44,)]
+    assert rig.query("select distinct pg_typeof(wide)::text, pg_typeof(round)::text from geo.t") == [("numeric",) * 2]
+
+
 def test_coordinates_arrive_bit_for_bit(rig, write):
     rng = np.random.default_rng(3)
     shapes = [shapely.Polygon(rng.uniform(-80, 80, (3, 2))) for _ in range(300)]
