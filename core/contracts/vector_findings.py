@@ -33,7 +33,8 @@ class FindingCode(StrEnum):
     SPLIT_AT_ANTIMERIDIAN = "split_at_antimeridian"  #: geometries cut into parts at longitude 180
     RING_ORIENTATION = "ring_orientation"  #: polygons whose rings do not run as RFC 7946 wants
     REPEATED_POINTS = "repeated_points"  #: the same vertex twice in a row
-    DUPLICATE_FEATURES = "duplicate_features"  #: features alike in geometry and every attribute
+    REPEATED_FEATURES = "repeated_features"  #: features alike in geometry and every attribute, all of them stored
+    DUPLICATE_FEATURES = "duplicate_features"  #: the same, left out but for the first, as asked
     TRANSFORMATION_ACCURACY = "transformation_accuracy"  #: how exact the change of CRS is
     BALLPARK_TRANSFORMATION = "ballpark_transformation"  #: a change of CRS without a known shift between the datums
     OUTSIDE_CRS_AREA = "outside_crs_area"  #: coordinates where their CRS is not meant to be used

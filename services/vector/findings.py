@@ -25,6 +25,7 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.SPLIT_AT_ANTIMERIDIAN: "Geometries cut at longitude 180: {count}.",
     FindingCode.RING_ORIENTATION: "Polygons whose rings do not run as RFC 7946 wants: {count}.",
     FindingCode.REPEATED_POINTS: "Geometries with the same vertex twice in a row: {count}.",
+    FindingCode.REPEATED_FEATURES: "Features like an earlier one in geometry and every attribute, stored: {count}.",
     FindingCode.DUPLICATE_FEATURES: "Features like an earlier one in geometry and every attribute, left out: {count}.",
     FindingCode.PROMOTED_TO_MULTI: "Single geometries, stored as Multi geometries: {count}.",
     FindingCode.Z_FILLED: "Geometries without height, stored with height 0 as others have heights: {count}.",

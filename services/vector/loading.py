@@ -13,7 +13,7 @@ import pyarrow as pa
 from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan
 from core.contracts.vector_formats import VectorFormat
 from services.vector import families, reference_systems, wkb
-from services.vector.duplicates import Seen
+from services.vector.duplicates import Repeats, Seen
 from services.vector.findings import Findings
 from services.vector.geometry import GeometryTarget, cleaned
 from services.vector.values import converted
@@ -39,6 +39,7 @@ class Load:
         self._tables, self._targets, self._spool, self._first_id = tables, targets, spool, first_id
         self.findings = [Findings() for _ in tables]
         self._seen = [Seen() if target.options.drop_duplicates else None for target in targets]
+        self._repeats = [Repeats(points=table.geometry_type == "Point") for table in tables]
         self.rows_read = 0
 
     def first_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -59,6 +60,8 @@ class Load:
                         if position not in sinks:
                             sinks[position] = pa.ipc.new_file(self._spooled(position), made.schema)
                         sinks[position].write_batch(made)
+            for repeats, findings in zip(self._repeats, self.findings, strict=True):
+                repeats.report(findings)
         finally:
             read.close()
             for sink in sinks.values():
@@ -100,6 +103,8 @@ class Load:
         names = ["id", *(c.name for c in planned), "geom"]
         made = pa.RecordBatch.from_arrays([pa.array(ids), *columns, clean.geometry], names=names)
         seen = self._seen[position]
+        if seen is None:
+            self._repeats[position].note(made)
         yield position, made if seen is None else seen.without_repeats(made, findings)
 
 

@@ -296,6 +296,15 @@ def test_features_alike_in_everything_are_left_out_when_asked(rig, tmp_path):
     assert (finding.count, finding.feature_ids) == (2, (2, 5))
 
 
+def test_features_alike_in_everything_are_stored_and_reported(rig, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("n,lat,lon\n1,-2,30\n1,-2,30\n2,-2,30\n1,-2,31\n1,-2,30\n")
+    done = rig.load(path)
+    assert rig.query("select count(*) from geo.t") == [(5,)]
+    (finding,) = [f for f in done.result.findings if f.code is FindingCode.REPEATED_FEATURES]
+    assert (finding.count, finding.feature_ids, finding.severity) == (2, (2, 5), "warning")
+
+
 def test_a_polygon_of_a_million_vertices_is_one_feature_like_any_other(rig, tmp_path):
     angles = np.linspace(0, 2 * np.pi, 1_000_000, endpoint=False)
     ring = np.column_stack((30 + np.cos(angles), -2 + np.sin(angles)))
