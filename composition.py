@@ -126,7 +126,7 @@ class Runtime:
         self.history = JobHistory(self.pool)
         self.reports = Reports(self.pool)
         self.gauges = Gauges(self.pool)
-        self.snapshots = SystemSnapshots(self.pool, settings, self.jobs.versions)
+        self.snapshots = SystemSnapshots(self.pool, settings, self._server_versions)
         self.datasets = Datasets(self.pool)
         self.operations = JobOperations(self.pool)
         self.dead_letters = DeadLetters(self.pool)
@@ -186,6 +186,9 @@ class Runtime:
     def checker(self) -> Checker:
         """Asks them how they are."""
         return Checker(self.outbound, self.services, self.settings.external_services.check_seconds)
+
+    def _server_versions(self) -> Mapping[str, object]:
+        return {**self.jobs.versions(), "pgstac": self.database.vitals.catalogue().version}
 
     def _alert(self, payload: Mapping[str, JsonValue]) -> None:
         ServiceAlerts(self.outbound, self.settings.external_services.alert_url, self.log)(payload)

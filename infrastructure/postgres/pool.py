@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -18,6 +19,8 @@ Connection = psycopg.Connection[TupleRow]
 Pool = ConnectionPool[Connection]
 
 _SET_ALL = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS given (name, value)"
+#: Seconds that who asks now waits for a connection; None is as long as the settings say.
+_patience: ContextVar[float | None] = ContextVar("patience", default=None)
 _TOKEN_LOGIN_SECONDS = 1500.0  #: a connection that came with a token is replaced well before any token expires
 
 
@@ -69,6 +72,7 @@ def _alive(conn: Connection) -> None:
         ConnectionPool.check_connection(conn)
 
 
+_HINT = "Try again later. An operator checks the server, and DATABASE_URL or POSTGIS_*."
 #: The server is away, or ended this session; the driver files the last one elsewhere.
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, psycopg.errors.IdleInTransactionSessionTimeout)
 _TOO_LARGE = "54"  #: PostgreSQL's class of exceeded limits: the driver counts it among outages, but it never passes
@@ -83,18 +87,28 @@ def translated() -> Iterator[None]:
         if (getattr(e, "sqlstate", None) or "").startswith(_TOO_LARGE):
             raise
         reason = str(e).strip().partition("\n")[0] or type(e).__name__
-        raise DatabaseUnavailable(f"PostgreSQL did not answer: {reason}") from e
+        raise DatabaseUnavailable(f"PostgreSQL did not answer: {reason}", hint=_HINT) from e
+
+
+@contextmanager
+def hurried(seconds: float) -> Iterator[None]:
+    """Wait no longer than this for connections, inside: probes must tell of an outage, not sit it out."""
+    token = _patience.set(seconds)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
 
 
 @contextmanager
 def connection(pool: Pool) -> Iterator[Connection]:
     """A pooled connection in autocommit, with errors translated."""
-    with translated(), pool.connection() as conn:
+    with translated(), pool.connection(_patience.get()) as conn:
         yield conn
 
 
 @contextmanager
 def transaction(pool: Pool) -> Iterator[Connection]:
     """A pooled connection inside one transaction, with errors translated."""
-    with translated(), pool.connection() as conn, conn.transaction():
+    with translated(), pool.connection(_patience.get()) as conn, conn.transaction():
         yield conn

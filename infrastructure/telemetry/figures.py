@@ -11,8 +11,10 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from core.errors import TransientError
 from infrastructure.postgres.gauges import Gauge
+from infrastructure.postgres.pool import hurried
 
 _FRESH = 5.0  #: seconds
+_CONNECT = 2.0  #: seconds that a collection waits for the database
 _NAMES = {
     "queue.items": "Open work, by queue and state.",
     "queue.oldest.age": "Seconds that the oldest due item has waited, by queue.",
@@ -45,7 +47,8 @@ class Figures:
         with self._lock:
             if time.monotonic() >= self._until:
                 try:
-                    self._kept = self._read()
+                    with hurried(_CONNECT):  # who collects waits only so long for everything
+                        self._kept = self._read()
                 except TransientError:  # no figures are told while the database is away: old ones would be wrong
                     self._kept = ()
                 self._until = time.monotonic() + _FRESH

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 
 from tests.support.system import System, environment
@@ -88,3 +89,23 @@ def test_letters_are_redriven_and_discarded_by_the_fingerprint_that_the_list_sho
     assert re.search(r"[1-9]\d* discarded\.", printed)
     code, printed = run(system, "dead-letters", "list", "--each", "--state", "discarded")
     assert "discarded" in printed
+
+
+def test_status_tells_what_to_do_about_a_component_that_wants_a_look(system: System) -> None:
+    late = "INSERT INTO app.outbox (topic, dedup_key, payload, not_before, created_at) VALUES"
+    late += " ('webhook', 'late', '{}', now() + interval '1 day', now() - interval '20 minutes')"
+    with psycopg.connect(system.conninfo, autocommit=True) as conn:
+        conn.execute(late)
+        code, printed = run(system, "status")
+        conn.execute("DELETE FROM app.outbox WHERE dedup_key = 'late'")
+    assert code == 0, printed
+    told = " ".join(printed.split())
+    assert re.search(
+        r"outbox: degraded in [\d.]+ ms A promise has waited for 12\d\d s. See last_error in app.outbox.", told
+    )
+
+
+def test_an_error_is_shown_with_the_brackets_that_it_has(system: System) -> None:
+    code, printed = run(system, "approve", "[a-z]")
+    assert code == 1
+    assert "'[a-z]'" in printed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from config import AppSettings, ServerSettings
+from config import AppSettings, DatabaseSettings, ServerSettings, StorageSettings
 from tests.support.api import Api, serve
+from tests.support.system import free_port
 from triggers.http.service import create_service
 
 
@@ -108,3 +111,73 @@ def test_the_service_asks_its_catalogue_and_tile_servers_too(api: Api) -> None:
         "raster": "healthy",
         "assets": "healthy",
     }
+
+
+def test_a_database_that_is_away_is_told_at_once_and_the_rest_is_not_asked(db: str, tmp_path: Path) -> None:
+    nowhere = DatabaseSettings(DATABASE_URL=f"postgresql://operator:geheim@127.0.0.1:{free_port()}/x")
+    with serve(db, tmp_path, database=nowhere) as api:
+        answer = api.of("ada").get("/api/health")
+        ready = api.of("ada").get("/api/readyz")
+    body = answer.json()
+    found = body["components"]
+    # Not what the pool would wait for: platforms' probes give up long before.
+    assert (answer.status_code, ready.status_code) == (503, 503)
+    assert "2.00 sec" in found["database"]["error"] + ready.json()["message"]
+    assert "DATABASE_URL" in found["database"]["hint"]
+    assert found["storage"]["status"] == "healthy"
+    assert {found[name]["hint"] for name in ("pgstac", "queue", "workers", "outbox", "machine")} == {"See database."}
+    assert "geheim" not in answer.text + ready.text
+
+
+def test_a_component_that_hangs_does_not_keep_the_others_from_answering(api: Api) -> None:
+    with psycopg.connect(api.db) as conn:
+        conn.execute("LOCK TABLE app.janitor_runs")
+        found = api.of("ada").get("/api/health").json()["components"]
+    assert (found["machine"]["status"], found["machine"]["error"]) == ("unhealthy", "No answer within 4 s.")
+    assert found["machine"]["hint"]
+    assert {found[name]["status"] for name in found if name != "machine"} == {"healthy"}
+
+
+def test_probes_answer_while_every_thread_waits_for_the_database(api: Api) -> None:
+    with TestClient(api.app, headers={"X-API-Key": "ada"}) as client, ThreadPoolExecutor(60) as callers:
+        with psycopg.connect(api.db) as conn:
+            conn.execute("LOCK TABLE app.jobs")
+            stuck = [callers.submit(client.get, "/api/jobs") for _ in range(60)]
+            while api.query("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0] < 10:
+                time.sleep(0.05)
+            assert client.get("/api/livez").status_code == 200
+            assert "couldn't get a connection" in client.get("/api/readyz").json()["message"]
+        assert {each.result().status_code for each in stuck} == {200}
+
+
+def test_a_missing_catalogue_is_told_with_what_to_do(api: Api) -> None:
+    execute(api, "DROP SCHEMA pgstac CASCADE")
+    answer = api.of("ada").get("/api/health")
+    found = answer.json()["components"]["pgstac"]
+    assert (answer.status_code, found["status"]) == (503, "unhealthy")
+    assert "pgSTAC is not installed" in found["error"]
+    assert found["hint"] == "Run ./geomachine db ensure."
+    assert api.of("ada").get("/api/readyz").status_code == 200
+
+
+def test_a_damaged_schema_fails_its_component_and_shows_no_inside(api: Api, capfd: pytest.CaptureFixture[str]) -> None:
+    execute(api, "DROP TABLE app.janitor_runs CASCADE")
+    answer = api.of("ada").get("/api/health")
+    found = answer.json()["components"]
+    assert (answer.status_code, found["machine"]["status"], found["queue"]["status"]) == (503, "unhealthy", "healthy")
+    assert "db drift" in found["machine"]["hint"]
+    assert "Traceback" not in answer.text
+    assert "SELECT" not in answer.text
+
+
+def test_a_store_that_is_away_is_told_with_what_to_do(db: str, tmp_path: Path) -> None:
+    key = "a2V5IG9mIG5vYm9keSBhdCBhbGw="
+    text = f"AccountName=x;AccountKey={key};BlobEndpoint=http://127.0.0.1:{free_port()}/x"
+    storage = StorageSettings(AZURE_STORAGE_CONNECTION_STRING=text)
+    with serve(db, tmp_path, storage=storage) as api:
+        answer = api.of("ada").get("/api/health")
+    found = answer.json()["components"]
+    assert (answer.status_code, found["storage"]["status"]) == (503, "unhealthy")
+    assert found["storage"]["hint"]
+    assert key not in answer.text
+    assert found["database"]["status"] == "healthy"

@@ -17,7 +17,7 @@ from triggers.cli.instance import Instance
 from triggers.cli.jobs import whole
 
 app = typer.Typer(help="Compare the catalogue with itself, storage and the tables.", no_args_is_help=True)
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 _PATH = "/api/admin/consistency"
 FindingId = Annotated[int, typer.Argument(metavar="ID", min=1)]
 

@@ -11,7 +11,7 @@ from infrastructure.postgres import schema
 from triggers.cli.instance import Instance
 
 app = typer.Typer(help="Make, compare and remake the database schema.", no_args_is_help=True)
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 
 
 @app.command()

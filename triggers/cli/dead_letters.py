@@ -16,7 +16,7 @@ from triggers.cli.instance import Instance
 from triggers.cli.jobs import coloured, event_line, whole
 
 app = typer.Typer(help="Look at what failed for good; run it again or let it go.", no_args_is_help=True)
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 _PATH = "/api/admin/dead-letters"
 
 Which = Annotated[

@@ -54,7 +54,7 @@ def status_of(client: Client, id_: str) -> Json:
 def _progress(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),
         BarColumn(bar_width=30),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[stage]}"),

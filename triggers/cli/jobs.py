@@ -19,7 +19,7 @@ from core.states import JobStatus
 from triggers.cli import local
 from triggers.cli.instance import Instance
 
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job_id, how it begins, or the request_id of a submission.")
 ]

@@ -14,7 +14,7 @@ from triggers.cli import local
 from triggers.cli.instance import Instance
 
 app = typer.Typer(help="API keys of partners, reviewers and admins.", no_args_is_help=True)
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `geomachine keys list` shows it.")]
 _SHOWN_ONCE = "It is shown this once; nobody can read it again."
 

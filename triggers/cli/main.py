@@ -9,6 +9,7 @@ from typing import Annotated, cast
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from clients.python.geomachine_client import ClientError
@@ -110,7 +111,10 @@ def status() -> None:
         health = client.health()
         console.print(f"[bold]{client.url}[/] {health['status']}")
         for name, state in cast("dict[str, Json]", health["components"]).items():
-            console.print(f"  {name}: {state['status']} in {state.get('latency_ms', '-')} ms", highlight=False)
+            took = f" in {state['latency_ms']} ms" if "latency_ms" in state else ""
+            console.print(f"  {name}: {state['status']}{took}", highlight=False)
+            if wrong := state.get("error") or state.get("warning"):
+                console.print(f"    {wrong} {state['hint']}", highlight=False, soft_wrap=True, markup=False)
         newest = cast("list[Json]", client.raw.get("/api/jobs", limit=10)["jobs"])
     table = Table("job", "type", "status", "stage", "created")
     for job in newest:
@@ -151,12 +155,13 @@ def submit(
                 client, dataset, name.container, name.path, access_level=access_level, overwrite=overwrite
             )
             labels[answer.request_id] = file.name
-            console.print(f"{file.name}: {answer.message}, job {answer.job_id}", highlight=False, soft_wrap=True)
+            told = f"{file.name}: {answer.message}, job {answer.job_id}"
+            console.print(told, highlight=False, soft_wrap=True, markup=False)
         if wait:
             ended = following.follow(client, console, labels)
             failures = [demo.failure(labels[i], s) for i, s in ended.items() if s["job_status"] != "completed"]
             for problem in failures:
-                console.print(f"[red]✗[/] {problem.file}: {problem.why}", soft_wrap=True, markup=True)
+                console.print(f"[red]✗[/] {escape(problem.file)}: {escape(problem.why)}", soft_wrap=True)
             raise typer.Exit(1 if failures else 0)
 
 
@@ -167,7 +172,7 @@ def watch(job: jobs.JobArgument) -> None:
         job_id = jobs.resolve(client, job)
         ended = following.follow(client, console, {job_id: job[:12]})[job_id]
     if ended["job_status"] not in (JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS):
-        console.print(f"[red]✗[/] {demo.failure(job[:12], ended).why}", soft_wrap=True)
+        console.print(f"[red]✗[/] {escape(demo.failure(job[:12], ended).why)}", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -208,7 +213,9 @@ def doctor() -> None:
     findings = processes.diagnose(Instance())
     for finding in findings:
         console.print(
-            f"[red]✗[/] {finding.what}: {finding.why}\n    {finding.command}", soft_wrap=True, highlight=False
+            f"[red]✗[/] {escape(finding.what)}: {escape(finding.why)}\n    {escape(finding.command)}",
+            soft_wrap=True,
+            highlight=False,
         )
     if not findings:
         console.print("[green]✓[/] Nothing is missing.")
@@ -222,5 +229,6 @@ def run() -> None:
         app(prog_name="./geomachine")
     except (GeomachineError, ClientError) as e:
         code = getattr(e, "code", "UNREACHABLE")
-        Console(stderr=True).print(f"[red]Error:[/] {e} [{code}]", soft_wrap=True, highlight=False, markup=True)
+        told = f"[red]Error:[/] {escape(str(e))} [{code}]"
+        Console(stderr=True).print(told, soft_wrap=True, highlight=False)
         raise SystemExit(1) from None

@@ -11,7 +11,7 @@ from infrastructure.queues.administration import QueueAdministration
 from infrastructure.queues.connection import queue_names
 
 app = typer.Typer(help="Make and count the queues of Service Bus.", no_args_is_help=True)
-console = Console()
+console = Console(markup=False)  # names and messages may hold brackets
 
 
 @app.command()

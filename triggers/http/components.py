@@ -6,30 +6,28 @@ A component is `unhealthy` when something does not work, `degraded` when it work
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-import anyio.from_thread
+import anyio
 
 from composition import Runtime
 from core.contracts.storage import BlobName
-from core.errors import ContractViolation, GeomachineError, SourceNotFound
+from core.errors import ContractViolation, DatabaseUnavailable, GeomachineError, SourceNotFound
+from core.once import once
 from infrastructure.postgres.gauges import Gauge
-
-_LATE = 900.0  #: seconds after which due work or a promise that nobody took up is worth a look
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a component says of itself, and what of it somebody should look at."""
-
-    details: Mapping[str, object]
-    concern: str | None = None
-    hint: str | None = None
-
+from triggers.http.probing import Found, State, answered, probed
 
 Probe = Callable[[], Found]
+_LATE = 900.0  #: seconds after which due work or a promise that nobody took up is worth a look
+_ZONES = ("bronze-misc", "silver-cogs")  #: a container of each zone that every system has
+_ENSURE = "Run ./geomachine db ensure."
+_NEEDS_DATABASE: State = {
+    "status": "unhealthy",
+    "error": "It needs the database, which does not answer.",
+    "hint": "See database.",
+    "code": DatabaseUnavailable.code,
+}
 
 
 @dataclass(frozen=True)
@@ -39,42 +37,64 @@ class Probes:
     runtime: Runtime
     mounted: Mapping[str, Callable[[], Coroutine[object, object, object]]] = field(default_factory=dict)
 
-    def all(self) -> Mapping[str, Probe]:
-        """By name, in the order in which one would look."""
-        figures = _Figures(self.runtime)
+    async def ask(self) -> dict[str, State]:
+        """Every component, in the order in which one would look."""
+        states: dict[str, State] = {}
+
+        async def note(name: str, asking: Awaitable[State]) -> None:
+            states[name] = await asking
+
+        async with anyio.create_task_group() as group:
+            for name, probe in self._alone().items():
+                group.start_soon(note, name, probed(probe))
+        reached = states["database"]["status"] != "unhealthy"
+        async with anyio.create_task_group() as group:
+            for name, probe in self._on_database().items() if reached else ():
+                group.start_soon(note, name, probed(probe))
+            for name, ask in self.mounted.items() if reached else ():
+                group.start_soon(note, name, answered(ask))
+        names = [*self._alone(), *self._on_database(), *self.mounted]
+        return {name: states.get(name, _NEEDS_DATABASE) for name in names}
+
+    def _alone(self) -> Mapping[str, Probe]:
+        """What is asked whatever the database does."""
         found: dict[str, Probe] = {
             "database": self.database,
             "storage": self.storage,
-            "pgstac": self.pgstac,
             "configuration": self.configuration,
+        }
+        return found | ({"broker": self.broker} if self.runtime.bus is not None else {})
+
+    def _on_database(self) -> Mapping[str, Probe]:
+        figures = _Figures(self.runtime)
+        return {
+            "pgstac": self.pgstac,
             "queue": figures.queue,
             "workers": figures.workers,
             "outbox": figures.outbox,
             "dead_letters": figures.dead_letters,
             "machine": self.machine,
         }
-        if self.runtime.bus is not None:
-            found["broker"] = self.broker
-        return found | {name: _answers(ask) for name, ask in self.mounted.items()}
 
     def database(self) -> Found:
         """Asks the server what it is."""
         return Found(self.runtime.jobs.versions())
 
     def storage(self) -> Found:
-        """Asks the store for a blob that need not be there."""
-        with contextlib.suppress(SourceNotFound):  # an answer is all that is asked for
-            self.runtime.storage.head(BlobName("bronze-misc", ".health"))
+        """Asks each zone's store for a blob that need not be there."""
+        for container in _ZONES:
+            with contextlib.suppress(SourceNotFound):  # an answer is all that is asked for
+                self.runtime.storage.head(BlobName(container, ".health"))
         return Found({"kind": "azure" if self.runtime.settings.storage.azure else "local"})
 
     def pgstac(self) -> Found:
         """Asks for the version, which must be the one that our queries are written for."""
         state = self.runtime.database.vitals.catalogue()
         details = {"version": state.version, "collections": state.collections, "items": state.items}
+        if state.version is None:
+            raise GeomachineError("pgSTAC is not installed: nothing can be catalogued or shown.", hint=_ENSURE)
         if state.version != state.wanted_version:
-            return Found(
-                details, f"pgSTAC is {state.version}, not {state.wanted_version}.", "Run ./geomachine db ensure."
-            )
+            return Found(details, f"pgSTAC is {state.version}, not {state.wanted_version}.", _ENSURE)
         return Found(details)
 
     def configuration(self) -> Found:
@@ -107,7 +127,10 @@ class _Figures:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._read: Sequence[Gauge] | None = None
+
+    @once
+    def _read(self) -> Sequence[Gauge]:
+        return self._runtime.gauges.read()
 
     def queue(self) -> Found:
         """Open work by queue."""
@@ -146,29 +169,4 @@ class _Figures:
         return Found(details)
 
     def _values(self, name: str) -> dict[tuple[str | None, str | None], float]:
-        if self._read is None:
-            self._read = self._runtime.gauges.read()
         return {(each.part, each.state): each.value for each in self._read if each.name == name}
-
-
-def _answers(ask: Callable[[], Coroutine[object, object, object]]) -> Probe:
-    """Has a mounted API ask its own database sessions. Called from a thread of the event loop's."""
-
-    def probe() -> Found:
-        anyio.from_thread.run(ask)
-        return Found({})
-
-    return probe
-
-
-def probed(probe: Probe) -> dict[str, object]:
-    """What a component says, and how long it took; or what is wrong with it."""
-    started = time.perf_counter()
-    try:
-        found = probe()
-    except GeomachineError as e:
-        return {"status": "unhealthy", "error": e.message, "hint": e.hint, "code": e.code}
-    latency = {"latency_ms": round((time.perf_counter() - started) * 1000, 1)}
-    if found.concern is None:
-        return {"status": "healthy", **latency, **found.details}
-    return {"status": "degraded", **latency, "warning": found.concern, "hint": found.hint, **found.details}

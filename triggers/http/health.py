@@ -5,24 +5,26 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from core.errors import GeomachineError
-from triggers.http.access import TheRuntime
-from triggers.http.components import Probes, probed
+from triggers.http.access import TheRuntime, runtime
+from triggers.http.components import Probes
+from triggers.http.probing import hurriedly
 from triggers.http.scope import Member
 
 router = APIRouter(prefix="/api", tags=["health"])
+# Async, all three: while a database is away, its callers may hold every thread that other routes run in.
 
 
 @router.get("/livez")
-def livez() -> dict[str, str]:
+async def livez() -> dict[str, str]:
     """200 while the process runs."""
     return {"status": "alive", "probe": "livez", "message": "The process is running."}
 
 
 @router.get("/readyz")
-def readyz(runtime: TheRuntime, response: Response) -> dict[str, str]:
-    """200 when requests can be served, else 503."""
+async def readyz(request: Request, response: Response) -> dict[str, str]:
+    """200 when requests can be served, else 503; within a few seconds, whatever the database does."""
     try:
-        runtime.jobs.versions()
+        await hurriedly(lambda: runtime(request).jobs.versions())
     except GeomachineError as e:
         response.status_code = 503
         return {"status": "not_ready", "probe": "readyz", "message": e.message}
@@ -30,11 +32,10 @@ def readyz(runtime: TheRuntime, response: Response) -> dict[str, str]:
 
 
 @router.get("/health")
-def health(request: Request, runtime: TheRuntime, _: Member, response: Response) -> dict[str, object]:
+async def health(request: Request, runtime: TheRuntime, _: Member, response: Response) -> dict[str, object]:
     """Every component with its latency and what to do about it; 503 when one is down, not when one is degraded."""
     response.headers["Cache-Control"] = "no-store"
-    probes = Probes(runtime, getattr(request.app.state, "mounted", {}))
-    components = {name: probed(probe) for name, probe in probes.all().items()}
+    components = await Probes(runtime, getattr(request.app.state, "mounted", {})).ask()
     down = [name for name, state in components.items() if state["status"] == "unhealthy"]
     degraded = [name for name, state in components.items() if state["status"] == "degraded"]
     if down:

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from infrastructure.postgres.reports import FailedRun, FailurePattern, Throughput
 from triggers.http.access import TheRuntime
-from triggers.http.components import Probes, probed
+from triggers.http.components import Probes
+from triggers.http.probing import hurriedly, probed
 from triggers.http.scope import Member, Partner
 
 router = APIRouter(prefix="/api/platform", tags=["platform"])
@@ -59,13 +60,13 @@ class PlatformHealth(BaseModel):
 
 
 @router.get("/health", responses={503: {"model": PlatformHealth}})
-def health(runtime: TheRuntime, _: Member, response: Response) -> PlatformHealth:
+async def health(runtime: TheRuntime, _: Member, response: Response) -> PlatformHealth:
     """Whether jobs can be accepted and run; 503 when not."""
     response.headers["Cache-Control"] = "no-store"
     probes = Probes(runtime)
-    parts = {"database": probed(probes.database), "storage": probed(probes.storage)}
+    parts = {"database": await probed(probes.database), "storage": await probed(probes.storage)}
     summary = {name: str(part["status"]) for name, part in parts.items()}
-    summary["service_bus"] = str(probed(probes.broker)["status"]) if runtime.bus else "not_configured"
+    summary["service_bus"] = str((await probed(probes.broker))["status"]) if runtime.bus else "not_configured"
     ready = "unhealthy" not in summary.values()
     known = summary["database"] == "healthy"
     if not ready:
@@ -74,6 +75,6 @@ def health(runtime: TheRuntime, _: Member, response: Response) -> PlatformHealth
         status="healthy" if ready else "unhealthy",
         ready_for_jobs=ready,
         summary=summary,
-        jobs=runtime.reports.throughput() if known else None,
-        timestamp=runtime.jobs.now() if known else None,
+        jobs=await hurriedly(runtime.reports.throughput) if known else None,
+        timestamp=await hurriedly(runtime.jobs.now) if known else None,
     )

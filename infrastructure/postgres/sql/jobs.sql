@@ -196,4 +196,4 @@ SELECT (SELECT count(*) FROM app.stranded_jobs) AS stranded_jobs,
 
 -- name: versions
 -- What the server is.
-SELECT current_setting('server_version') AS postgresql, public.postgis_lib_version() AS postgis, pgstac.get_version() AS pgstac
+SELECT current_setting('server_version') AS postgresql, (SELECT extversion FROM pg_extension WHERE extname = 'postgis') AS postgis
