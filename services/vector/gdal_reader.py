@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
 from services.vector import wkb
 from services.vector.findings import Findings, warned
+from services.vector.geopackage_ids import feature_ids
 from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges, whole
 from services.vector.reference_systems import StatedCrs
 
@@ -38,7 +40,7 @@ _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
 }
 #: Drivers that derive a layer's type from every feature, or cannot store another.
 _SURE = ("GeoJSON", "GeoJSONSeq", "TopoJSON", "FlatGeobuf", "ESRI Shapefile")
-#: Drivers that find a feature by its position without reading those before it.
+#: Drivers that find a feature by its position. FlatGeobuf counts those before it, 5 million a second.
 _SEEKING = ("GPKG", "ESRI Shapefile", "OpenFileGDB", "FlatGeobuf")
 _JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq")
 #: GPX derives these from the layers of the same name without the ending.
@@ -50,6 +52,14 @@ pyogrio.set_gdal_config_options(
 )
 
 
+@dataclass(frozen=True)
+class _Selection:
+    """Features of a layer: those that fulfil a condition, without the first few."""
+
+    where: str | None = None
+    skip: int = 0
+
+
 class GdalReader:
     """One layer of one file."""
 
@@ -58,10 +68,12 @@ class GdalReader:
         self._notes: list[str] = []
         with reading(path, shown, self._notes):
             info = pyogrio.read_info(path, layer=self._layer, force_feature_count=True)
-            with self._opened(None, 1) as stream:
+            with self._opened(None, 1, _Selection()) as stream:
                 self._attributes = _attributes(stream.schema)
         _require_driver(info["driver"], plan.format, shown)
         self._info = info
+        keyed = info["driver"] == "GPKG" and info["fid_column"]
+        self._ids = feature_ids(path, info["layer_name"], info["fid_column"]) if keyed else None
 
     @property
     def attributes(self) -> pa.Schema:
@@ -102,7 +114,9 @@ class GdalReader:
             yield batch.column(batch.num_columns - 1)
 
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
-        """Ranges of positions, where the driver can find them."""
+        """Ranges of ids or of positions, where the driver can find them."""
+        if self._ids is not None:
+            return self._ids.partitions(self.feature_count, wanted)
         if self.driver not in _SEEKING:
             return whole(self.feature_count)
         return ranges(self.feature_count, wanted)
@@ -118,35 +132,51 @@ class GdalReader:
         if columns is None and self.driver in _JSON_DRIVERS and _mentions_nul(self._path):
             findings.add(FindingCode.NUL_REMOVED, 1, detail="Texts are cut at their first NUL character.")
         rows = batch_rows(_size(self._path), self.feature_count)
-        first, stop = (0, self.feature_count) if part is None else (part.start, part.stop)
-        whole_layer = part is None or stop == self.feature_count
+        selection, most = self._selection(part)
+        taken = 0
         try:
-            with reading(self._path, self._shown, notes), self._opened(columns, rows, first) as stream:
+            with reading(self._path, self._shown, notes), self._opened(columns, rows, selection) as stream:
                 for batch in stream:
-                    if not whole_layer:
-                        batch = batch.slice(0, stop - first)
+                    if most is not None:
+                        batch = batch.slice(0, most - taken)
                     if batch.num_rows == 0:
                         break
                     arrays = [batch.column(i) for i in range(batch.num_columns)]
-                    arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), first)
-                    first += batch.num_rows
+                    arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), selection, taken)
+                    taken += batch.num_rows
                     yield pa.RecordBatch.from_arrays(arrays, names=[*batch.schema.names[:-1], GEOMETRY])
         finally:
             warned(notes, findings)
 
-    def _linear(self, geometry: pa.Array, first: int) -> pa.Array:
+    def _selection(self, part: Partition | None) -> tuple[_Selection, int | None]:
+        """With which feature the driver begins, and after how many we stop; None for the end."""
+        if part is None:
+            return _Selection(), None
+        if self._ids is not None:
+            return _Selection(where=self._ids.condition(part)), None
+        return _Selection(skip=part.start), None if part.stop == self.feature_count else part.features
+
+    def _linear(self, geometry: pa.Array, selection: _Selection, taken: int) -> pa.Array:
         # Arrow streams carry arcs as they are; the classic reader turns them into chords. Rare, so read twice.
         if not wkb.has_curves(geometry):
             return geometry
         _, _, chords, _ = pyogrio.raw.read(
-            self._path, layer=self._layer, columns=[], skip_features=first, max_features=len(geometry)
+            self._path,
+            layer=self._layer,
+            columns=[],
+            where=selection.where,
+            skip_features=selection.skip + taken,
+            max_features=len(geometry),
         )
         return pa.array(chords, pa.binary())
 
     @contextmanager
-    def _opened(self, columns: Sequence[str] | None, rows: int, skip: int = 0) -> Iterator[pa.RecordBatchReader]:
-        options = {"layer": self._layer, "columns": columns, "batch_size": rows, "skip_features": skip}
-        with pyogrio.open_arrow(self._path, use_pyarrow=True, **options) as (_, stream):
+    def _opened(
+        self, columns: Sequence[str] | None, rows: int, selection: _Selection
+    ) -> Iterator[pa.RecordBatchReader]:
+        options = {"layer": self._layer, "columns": columns, "batch_size": rows}
+        chosen = {"where": selection.where, "skip_features": selection.skip}
+        with pyogrio.open_arrow(self._path, use_pyarrow=True, **options, **chosen) as (_, stream):
             yield stream
 
 

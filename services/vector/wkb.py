@@ -47,8 +47,9 @@ def type_codes(geometry: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     little = np.ascontiguousarray(heads[:, 1:5]).view("<u4").ravel()
     codes = np.where(heads[:, 0] == 1, little, little.byteswap())
     iso = codes & ISO_CODE
-    has_z = ((codes & EWKB_Z) != 0) | np.isin(iso // 1000, (1, 3))
-    has_m = ((codes & EWKB_M) != 0) | np.isin(iso // 1000, (2, 3))
+    more = iso // 1000
+    has_z = ((codes & EWKB_Z) != 0) | (more == 1) | (more == 3)
+    has_m = ((codes & EWKB_M) != 0) | (more == 2) | (more == 3)
     return iso % 1000, has_z, has_m
 
 
