@@ -191,7 +191,8 @@ class Runtime:
         return {**self.jobs.versions(), "pgstac": self.database.vitals.catalogue().version}
 
     def _alert(self, payload: Mapping[str, JsonValue]) -> None:
-        ServiceAlerts(self.outbound, self.settings.external_services.alert_url, self.log)(payload)
+        url = self.settings.external_services.alert_url
+        ServiceAlerts(self.outbound, url.get_secret_value() if url else None, self.log)(payload)
 
     @once
     def external_databases(self) -> ExternalDatabases:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue, SecretStr
 from pydantic_settings import BaseSettings
 
+from config.environment import schedules
 from config.settings import Settings
 
 
@@ -17,7 +18,7 @@ def described(settings: Settings) -> Mapping[str, JsonValue]:
         if isinstance(part, BaseSettings):
             for name, field in type(part).model_fields.items():
                 found[str(field.alias)] = _shown(getattr(part, name))
-    return dict(sorted(found.items()))
+    return dict(sorted({**found, **schedules()}.items()))
 
 
 def _shown(value: object) -> JsonValue:

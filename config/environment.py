@@ -12,8 +12,13 @@ def inherited(**overrides: str) -> dict[str, str]:
 
 
 def schedule(setting: str, default: str) -> str:
-    """A timer's NCRONTAB expression."""
+    """What a timer's setting says, else the default."""
     return os.environ.get(setting) or default
+
+
+def schedules() -> dict[str, str]:
+    """The timers' settings that are set."""
+    return {name: value for name, value in os.environ.items() if name.endswith("_SCHEDULE") and value}
 
 
 def preset(variables: Mapping[str, str]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from config.settings import Settings
 
+_KEY_LENGTH = 16
+
 
 @dataclass(frozen=True)
 class SettingWarning:
@@ -31,6 +33,14 @@ def _about_callers(settings: Settings, exposed: bool) -> Iterator[SettingWarning
             "ENVIRONMENT",
             f"{settings.app.environment} allows test-only conveniences, and others can reach this process.",
             "Set ENVIRONMENT=production.",
+        )
+    if exposed and server.admin_key is None and settings.auth.tenant is None:
+        yield SettingWarning(
+            "GEOMACHINE_KEY", "Nobody can be an admin: only the probes answer.", "Set it, or ENTRA_TENANT_ID."
+        )
+    if server.admin_key is not None and len(server.admin_key.get_secret_value()) < _KEY_LENGTH:
+        yield SettingWarning(
+            "GEOMACHINE_KEY", "The admin key is short enough to be guessed.", f"Use {_KEY_LENGTH} characters or more."
         )
     if exposed and server.public_url is None:
         yield SettingWarning(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigurationError
 
-_BASE = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+_BASE = SettingsConfigDict(
+    frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True, allow_inf_nan=False
+)
+_ADDRESS = r"^https?://[^/?#@\s]+(/[^?#\s]*)?$"
+_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_KEY_FIRST = re.compile(r"InstrumentationKey=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(;|$)", re.IGNORECASE)
 _GUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
 
@@ -23,6 +30,19 @@ class AppMode(StrEnum):
     STANDALONE = "standalone"  #: HTTP, tasks and timers
     PLATFORM = "platform_only"  #: HTTP only
     WORKER = "worker_docker"  #: tasks only
+
+
+class LogLevel(StrEnum):
+    """Which lines a process writes: these and graver."""
+
+    DEBUG = "DEBUG"  #: everything
+    INFO = "INFO"  #: what happens
+    WARNING = "WARNING"  #: what went wrong and is being mended
+    ERROR = "ERROR"  #: what went wrong
+
+    @classmethod
+    def _missing_(cls, value: object) -> LogLevel | None:
+        return cls.__members__.get(str(value).upper())
 
 
 class AppSettings(BaseSettings):
@@ -35,7 +55,7 @@ class AppSettings(BaseSettings):
     environment: str = Field("dev", alias="ENVIRONMENT")
     azure_site: str | None = Field(None, alias="WEBSITE_SITE_NAME")
     azure_container_app: str | None = Field(None, alias="CONTAINER_APP_NAME")
-    log_level: str = Field("INFO", alias="LOG_LEVEL")
+    log_level: LogLevel = Field(LogLevel.INFO, alias="LOG_LEVEL")
     home: Path = Field(Path(".local"), alias="GEOMACHINE_HOME")
 
     @field_validator("home")
@@ -180,9 +200,17 @@ class TelemetrySettings(BaseSettings):
     model_config = _BASE
 
     application_insights: SecretStr | None = Field(None, alias="APPLICATIONINSIGHTS_CONNECTION_STRING")
-    otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=_ADDRESS)
     sample_ratio: float = Field(1.0, alias="TELEMETRY_SAMPLE_RATIO", ge=0.0, le=1.0)
     metrics_key: SecretStr | None = Field(None, alias="METRICS_KEY", min_length=16)
+
+    @field_validator("application_insights")
+    @classmethod
+    def _has_key(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = value.get_secret_value().split(";") if value else []
+        if value and not any(_KEY_FIRST.match(part.strip()) for part in parts):
+            raise ValueError("it has no InstrumentationKey. Copy the whole of it from the resource's overview.")
+        return value
 
     @property
     def traced_jobs(self) -> float:
@@ -195,8 +223,8 @@ class RetentionSettings(BaseSettings):
 
     model_config = _BASE
 
-    archive_days: float = Field(30.0, alias="JOB_ARCHIVE_DAYS", gt=0)
-    drop_days: float = Field(365.0, alias="JOB_DROP_DAYS", gt=0)
+    archive_days: float = Field(30.0, alias="JOB_ARCHIVE_DAYS", gt=0, le=36500)
+    drop_days: float = Field(365.0, alias="JOB_DROP_DAYS", gt=0, le=36500)
 
     @model_validator(mode="after")
     def _in_order(self) -> RetentionSettings:
@@ -231,7 +259,7 @@ class ApprovalSettings(BaseSettings):
     model_config = _BASE
 
     allow_self: bool = Field(False, alias="APPROVAL_ALLOW_SELF")
-    keep_days: float = Field(30.0, alias="ARTIFACT_KEEP_DAYS", ge=0)
+    keep_days: float = Field(30.0, alias="ARTIFACT_KEEP_DAYS", ge=0, le=36500)
 
 
 class AuthSettings(BaseSettings):
@@ -336,7 +364,15 @@ class ExternalServiceSettings(BaseSettings):
 
     check_seconds: float = Field(10.0, alias="SERVICE_CHECK_SECONDS", gt=0, le=60)
     batch: int = Field(16, alias="SERVICE_CHECK_BATCH", ge=1, le=200)
-    alert_url: str | None = Field(None, alias="SERVICE_ALERT_URL", pattern="^https?://")
+    #: Addresses of chat rooms and workflows hold the key to them.
+    alert_url: SecretStr | None = Field(None, alias="SERVICE_ALERT_URL")
+
+    @field_validator("alert_url")
+    @classmethod
+    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.match(r"https?://[^/?#@\s]+", value.get_secret_value()):
+            raise ValueError("it is not an address that starts with http:// or https://.")
+        return value
 
 
 class ConsistencySettings(BaseSettings):
@@ -367,6 +403,14 @@ class ExternalDatabaseSettings(BaseSettings):
     password: SecretStr | None = Field(None, alias="EXTERNAL_DB_PASSWORD")
     sslmode: str = Field("require", alias="EXTERNAL_DB_SSLMODE", pattern="^(disable|require|verify-ca|verify-full)$")
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for text in value.lower().replace(",", " ").split():
+            if not _HOST.fullmatch(text):
+                raise ValueError(f"{text!r} is neither a host name nor `*.` and the end of one.")
+        return value
+
     @model_validator(mode="after")
     def _whole(self) -> ExternalDatabaseSettings:
         if self.password is not None and self.user is None:
@@ -386,7 +430,7 @@ class ServerSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", alias="GEOMACHINE_BIND")
     port: int = Field(7071, alias="GEOMACHINE_PORT", ge=1, le=65535)
-    public_url: str | None = Field(None, alias="ETL_APP_URL")
+    public_url: str | None = Field(None, alias="ETL_APP_URL", pattern=_ADDRESS)
     admin_key: SecretStr | None = Field(None, alias="GEOMACHINE_KEY")
     max_body_mb: int = Field(10, alias="HTTP_MAX_BODY_MB", ge=1)
     max_json_depth: int = Field(64, alias="HTTP_MAX_JSON_DEPTH", ge=4, le=200)
@@ -456,28 +500,20 @@ class Settings:
 
 def load() -> Settings:
     """Read and check everything. Raises ConfigurationError with one sentence per problem."""
-    try:
-        return Settings(
-            app=AppSettings(),
-            database=DatabaseSettings(),
-            storage=StorageSettings(),
-            queue=QueueSettings(),
-            service_bus=ServiceBusSettings(),
-            worker=WorkerSettings(),
-            retention=RetentionSettings(),
-            platform=PlatformSettings(),
-            approvals=ApprovalSettings(),
-            server=ServerSettings(),
-            auth=AuthSettings(),
-            outbound=OutboundSettings(),
-            webhooks=WebhookSettings(),
-            adf=AdfSettings(),
-            external_services=ExternalServiceSettings(),
-            external_databases=ExternalDatabaseSettings(),
-            consistency=ConsistencySettings(),
-            client=ClientSettings(),
-            telemetry=TelemetrySettings(),
-        )
-    except ValidationError as e:
-        problems = [f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in e.errors(include_input=False)]
-        raise ConfigurationError("; ".join(problems)) from None
+    read: dict[str, BaseSettings] = {}
+    problems: list[str] = []
+    for name, kind in get_type_hints(Settings).items():
+        try:
+            read[name] = kind()
+        except ValidationError as e:
+            problems += map(_sentence, e.errors(include_input=False))
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return Settings(**read)  # type: ignore[arg-type]  # each is what its hint says
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "too_short":  # of a secret, whose characters Pydantic calls items
+        said = f"It needs {problem['ctx']['min_length']} characters or more."
+    return ": ".join((*map(str, problem["loc"]), said))

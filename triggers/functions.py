@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-import config
 from config import AppMode, ServiceBusSettings, Settings
 from core.contracts.tasks import Queue
 from triggers.timers import Timer, timers
@@ -65,5 +64,5 @@ def _add_timer(app: func.AsgiFunctionApp, timer: Timer, get_runtime: GetRuntime)
         timer.run(get_runtime())
 
     # Resolved here, not as %NAME% by the host: a setting that is absent means the default, not a dead timer.
-    trigger = app.timer_trigger(arg_name="occurrence", schedule=config.schedule(timer.setting, timer.schedule))
+    trigger = app.timer_trigger(arg_name="occurrence", schedule=timer.due())
     app.function_name(timer.name)(trigger(tick))

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import config
 from core.errors import GeomachineError
 from core.machine.machine import Log
 from triggers.clock import following
-from triggers.timers import Timer, timers
+from triggers.timers import Timer, check_schedules, timers
 
 if TYPE_CHECKING:
     from composition import Runtime
@@ -27,6 +26,8 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
 
     def __enter__(self) -> Scheduler:
+        """Raises ConfigurationError for a schedule that is none."""
+        check_schedules()
         self._thread.start()
         return self
 
@@ -60,4 +61,4 @@ class Scheduler:
 
 
 def _next(timer: Timer, after: datetime) -> datetime:
-    return following(config.schedule(timer.setting, timer.schedule), after)
+    return following(timer.due(), after)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import config
 from core.contracts.consistency import ReconcileParameters
 from core.contracts.repairs import RepairStacItemsParameters
 from core.machine.store import NewJob
 from core.models.consistency import ComparisonScope
 from core.models.snapshots import SnapshotTrigger
-from triggers.clock import occurrence
+from triggers.clock import chosen, occurrence
 
 if TYPE_CHECKING:
     from composition import Runtime
@@ -30,6 +29,10 @@ class Timer:
     setting: str
     schedule: str
     run: Callable[[Runtime], int]
+
+    def due(self) -> str:
+        """The schedule that holds. Raises ConfigurationError for a setting that is none."""
+        return chosen(self.setting, self.schedule)
 
 
 def _sweep(runtime: Runtime) -> int:
@@ -59,7 +62,7 @@ def _external_services(runtime: Runtime) -> int:
 
 
 def _compare(scope: ComparisonScope, setting: str, schedule: str, runtime: Runtime) -> int:
-    due = occurrence(config.schedule(setting, schedule))
+    due = occurrence(chosen(setting, schedule))
     asked = runtime.machine.prepare("reconcile", ReconcileParameters(scope=scope, occurrence=due), submitted_by="timer")
     # The same work as that of every other host that fires for this time, so not to be done twice.
     [submission] = runtime.machine.submit_all([replace(asked, repeatable=False)])
@@ -119,6 +122,12 @@ BROKER_TIMERS: tuple[Timer, ...] = (
     Timer("dispatch", "DISPATCH_SCHEDULE", "*/10 * * * * *", _dispatch),
     Timer("dead_letters", "DEAD_LETTERS_SCHEDULE", "30 * * * * *", _dead_letters),
 )
+
+
+def check_schedules() -> None:
+    """Raise ConfigurationError where a setting says no time, before a clock that would stop at it is started."""
+    for timer in (*TIMERS, *BROKER_TIMERS):
+        timer.due()
 
 
 def timers(transport: str) -> tuple[Timer, ...]:

@@ -16,7 +16,7 @@ from infrastructure.administration.orders import MaintenanceAction, Order, Token
 from infrastructure.administration.reading import reading, rows
 from infrastructure.administration.tables import SchemaSize
 from infrastructure.postgres import schema
-from infrastructure.postgres.login import conninfo
+from infrastructure.postgres.login import conninfo_now
 from infrastructure.postgres.pool import Pool
 from infrastructure.postgres.queries import Queries
 
@@ -37,7 +37,7 @@ class Maintenance:
 
     def report(self) -> schema.MigrationReport:
         """How the database differs from the models."""
-        return schema.SchemaAnalyzer(self._login()).generate_migration_report()
+        return schema.SchemaAnalyzer(conninfo_now(self._settings)).generate_migration_report()
 
     def outlook(self, order: Order) -> Mapping[str, JsonValue]:
         """What the order would do. Changes nothing."""
@@ -73,11 +73,11 @@ class Maintenance:
 
     def ensure(self) -> schema.EnsureReport:
         """Add what is missing."""
-        return schema.ensure(self._login())
+        return schema.ensure(conninfo_now(self._settings))
 
     def rebuild(self) -> schema.EnsureReport:
         """Drop every schema of ours and pgSTAC's, and make them anew."""
-        return schema.rebuild(self._login())
+        return schema.rebuild(conninfo_now(self._settings))
 
     def cleanup(self, days: int) -> int:
         """Archive jobs that ended so many days ago, and drop those that were archived; how many."""
@@ -89,10 +89,6 @@ class Maintenance:
             database, making = conn.execute(_SQL["identity"]).fetchone() or ("", 0)
         said = (order.action.value, str(order.days), caller.client_id, caller.name, database, str(making), str(ends))
         return f"{ends}-{hashlib.sha256('|'.join(said).encode()).hexdigest()[:32]}"
-
-    def _login(self) -> str:
-        login = conninfo(self._settings)
-        return login if isinstance(login, str) else login()
 
 
 def from_settings(pool: Pool, settings: DatabaseSettings, cleanup: Callable[[float], int]) -> Maintenance:

@@ -68,7 +68,7 @@ class TokenLogin:
 def conninfo(settings: DatabaseSettings) -> str | TokenLogin:
     """What libpq needs; a callable where the password is a token that expires."""
     if settings.url is not None:
-        return settings.url.get_secret_value()
+        return _readable(settings.url.get_secret_value())
     if settings.host is None or settings.name is None or settings.user is None:
         raise ConfigurationError("No database is configured.", hint="Set DATABASE_URL or POSTGIS_HOST.")
     parts = {"host": settings.host, "port": str(settings.port), "dbname": settings.name, "user": settings.user}
@@ -76,6 +76,23 @@ def conninfo(settings: DatabaseSettings) -> str | TokenLogin:
         return TokenLogin(EntraTokens(settings.managed_identity_client_id), **parts, sslmode="require")
     assert settings.password is not None  # DatabaseSettings refuses a host without a credential
     return psycopg.conninfo.make_conninfo(**parts, password=settings.password.get_secret_value())
+
+
+def conninfo_now(settings: DatabaseSettings) -> str:
+    """The same for who connects at once: a token is that of this moment."""
+    login = conninfo(settings)
+    return login if isinstance(login, str) else login()
+
+
+def _readable(url: str) -> str:
+    try:
+        psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its words repeat the URL, with the password
+        raise ConfigurationError(
+            "DATABASE_URL is not an address of a database.",
+            hint="Write postgresql://user:password@host:5432/name, with special characters percent-encoded.",
+        ) from None
+    return url
 
 
 def connection_class(login: object) -> type[psycopg.Connection[TupleRow]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
-from config import ServerSettings, WebhookSettings
+from config import ExternalServiceSettings, ServerSettings, WebhookSettings
 from core.models.snapshots import SnapshotTrigger
 from tests.support.api import Api, serve
 from triggers.timers import TIMERS
@@ -59,3 +60,16 @@ def test_a_timer_that_fires_on_two_hosts_at_once_keeps_one_row(api: Api) -> None
     assert sorted(done) == [0, 0, 0, 1]
     [row] = api.get(f"{PATH}/history")["snapshots"]
     assert row["trigger_type"] == SnapshotTrigger.SCHEDULED.value
+
+
+def test_a_timers_schedule_is_part_of_it_and_the_key_in_an_address_is_not(
+    db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alerts = ExternalServiceSettings(SERVICE_ALERT_URL=f"https://chat.example.org/hooks/{SECRET}")
+    with serve(db, tmp_path, external_services=alerts) as api:
+        api.of("ada").post(PATH)
+        monkeypatch.setenv("HEAL_SCHEDULE", "0 0 * * * *")
+        answer = api.of("ada").get(PATH)
+    assert answer.json()["changes"] == {"setting HEAL_SCHEDULE": [None, "0 0 * * * *"]}
+    assert answer.json()["current"]["setting SERVICE_ALERT_URL"] == "set"
+    assert SECRET not in answer.text

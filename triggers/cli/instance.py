@@ -12,8 +12,9 @@ from pathlib import Path
 
 import config
 from config import Settings
-from core.errors import Conflict
+from core.errors import ConfigurationError, Conflict
 from infrastructure.embedded.cluster import Cluster
+from infrastructure.postgres.login import conninfo_now
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,10 +51,8 @@ class Instance:
 
     def database_url(self) -> str:
         """The database to use: the configured one, else the embedded one, started if need be."""
-        url = self.settings.database.url
-        if url is not None:
-            return url.get_secret_value()
-        return self.cluster().up()
+        database = self.settings.database
+        return self.cluster().up() if database.embedded else conninfo_now(database)
 
     def key(self) -> str:
         """The admin key: the configured one, else one made for this home on first use."""
@@ -120,5 +119,10 @@ class Instance:
 
     def _private(self, name: str) -> Path:
         folder = self.home / "run"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as e:
+            raise ConfigurationError(
+                f"{folder} cannot be made: {e.strerror}.", hint="Set GEOMACHINE_HOME to a folder that you may write to."
+            ) from None
         return folder / name

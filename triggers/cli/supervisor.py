@@ -105,8 +105,10 @@ def _watch(children: list[Child], stopping: threading.Event, grace: float) -> No
 
 
 def _children(instance: Instance, url: str, running: Running) -> list[Child]:
+    # Who names a server names it to the children too: their tokens are their own.
+    database = {"DATABASE_URL": url} if instance.settings.database.embedded else {}
     environment = inherited(
-        DATABASE_URL=url,
+        **database,
         GEOMACHINE_HOME=str(instance.home),
         GEOMACHINE_PORT=str(running.port),
         GEOMACHINE_KEY=instance.key(),
