@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import azure.functions as func
@@ -14,7 +15,7 @@ from fastapi import FastAPI
 import config
 from composition import get_runtime
 from core.errors import ConfigurationError
-from tests.support.system import ROOT, environment, free_port
+from tests.support.system import ROOT, environment, free_port, process
 from triggers import functions
 from triggers.cli import main
 
@@ -114,3 +115,13 @@ def test_what_is_probably_not_meant_is_warned_of_before_anything_else(tmp_path: 
     warned = {line["setting"]: line for line in lines if line["event"] == "setting_warning"}
     assert {"ENVIRONMENT", "ETL_APP_URL", "GEOMACHINE_KEY"} <= warned.keys()
     assert all(line["level"] == "warning" and line["problem"] and line["fix"] for line in warned.values())
+
+
+def test_a_service_that_is_told_to_stop_while_it_starts_stops(tmp_path: Path) -> None:
+    log = tmp_path / "serve.log"
+    with process("serve", environment(NOWHERE, tmp_path, GEOMACHINE_PORT=str(free_port())), log) as service:
+        while "error connecting" not in log.read_text():  # the runtime is made, uvicorn does not listen yet
+            assert service.poll() is None, log.read_text()
+            time.sleep(0.01)
+        service.terminate()
+        service.wait(30)

@@ -36,10 +36,8 @@ def serve(port: Port = None, parent: Parent = None) -> None:
     telemetry.start(settings.telemetry, "geomachine-service", prometheus=True)
     runtime = Runtime(settings)
     Figures(runtime.gauges.read)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _done)
-    with Scheduler(lambda: runtime, runtime.log):
-        uvicorn.run(
+    server = uvicorn.Server(
+        uvicorn.Config(
             create_service(runtime),
             host=settings.server.host,
             port=port or settings.server.port,
@@ -47,8 +45,21 @@ def serve(port: Port = None, parent: Parent = None) -> None:
             access_log=False,
             timeout_graceful_shutdown=10,
         )
+    )
+
+    def stop(*_: object) -> None:
+        """Heard before uvicorn listens to signals, and again when it has ended by one and raises it for us."""
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with Scheduler(lambda: runtime, runtime.log):
+        server.run()
+    failed = not (server.started or server.should_exit)
     telemetry.stop()  # the last figures are read from the database
     runtime.close()
+    if failed:
+        raise SystemExit(3)
 
 
 def worker(processes: Processes = None, parent: Parent = None) -> None:
@@ -64,10 +75,6 @@ def worker(processes: Processes = None, parent: Parent = None) -> None:
 def diagnose(instance: Instance) -> list[Finding]:
     """What the machine lacks for this instance."""
     return system.examine(instance.home, ROOT / ".local" / "postgresql")
-
-
-def _done(*_: object) -> None:
-    """Uvicorn ends on a signal and then raises it again, which would kill us before we have cleaned up."""
 
 
 def _prepared(parent: int | None) -> Settings:
