@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,9 @@ import pyogrio
 from pyogrio.errors import DataSourceError
 
 from core.contracts.vector import Partition, SourcePlan
-from core.contracts.vector_findings import FindingCode
 from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
-from services.vector import wkb
+from services.vector import geojson_checks, wkb
 from services.vector.findings import Findings, warned
 from services.vector.geopackage_ids import feature_ids
 from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges, whole
@@ -64,12 +62,12 @@ class GdalReader:
     """One layer of one file."""
 
     def __init__(self, path: Path, plan: SourcePlan, shown: str) -> None:
-        self._path, self._layer, self._shown = path, plan.layer, shown
+        self._path, self._layer, self._shown, self._plan = path, plan.layer, shown, plan
         self._notes: list[str] = []
         with reading(path, shown, self._notes):
             info = pyogrio.read_info(path, layer=self._layer, force_feature_count=True)
             with self._opened(None, 1, _Selection()) as stream:
-                self._attributes = _attributes(stream.schema)
+                self._attributes = _attributes(_renamed(stream.schema, self._names(stream.schema)))
         _require_driver(info["driver"], plan.format, shown)
         self._info = info
         keyed = info["driver"] == "GPKG" and info["fid_column"]
@@ -129,8 +127,9 @@ class GdalReader:
         self, columns: Sequence[str] | None, findings: Findings, part: Partition | None = None
     ) -> Iterator[pa.RecordBatch]:
         notes = list(self._notes)
-        if columns is None and self.driver in _JSON_DRIVERS and _mentions_nul(self._path):
-            findings.add(FindingCode.NUL_REMOVED, 1, detail="Texts are cut at their first NUL character.")
+        if columns is None and self.driver in _JSON_DRIVERS:
+            by_line, odd_date = self.driver == "GeoJSONSeq", self._plan.odd_date
+            geojson_checks.report(self._path, by_line=by_line, odd_date=odd_date, findings=findings)
         rows = batch_rows(_size(self._path), self.feature_count)
         selection, most = self._selection(part)
         taken = 0
@@ -144,7 +143,7 @@ class GdalReader:
                     arrays = [batch.column(i) for i in range(batch.num_columns)]
                     arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), selection, taken)
                     taken += batch.num_rows
-                    yield pa.RecordBatch.from_arrays(arrays, names=[*batch.schema.names[:-1], GEOMETRY])
+                    yield pa.RecordBatch.from_arrays(arrays, names=[*self._names(batch.schema)[:-1], GEOMETRY])
         finally:
             warned(notes, findings)
 
@@ -155,6 +154,12 @@ class GdalReader:
         if self._ids is not None:
             return _Selection(where=self._ids.condition(part)), None
         return _Selection(skip=part.start), None if part.stop == self.feature_count else part.features
+
+    def _names(self, schema: pa.Schema) -> list[str]:
+        """The columns' names: numbers that GeoJSON's features have as ids come first, under the name of the member."""
+        if not self._plan.numbered:
+            return list(schema.names)
+        return ["feature_id" if "id" in schema.names[1:] else "id", *schema.names[1:]]
 
     def _linear(self, geometry: pa.Array, selection: _Selection, taken: int) -> pa.Array:
         # Arrow streams carry arcs as they are; the classic reader turns them into chords. Rare, so read twice.
@@ -176,6 +181,7 @@ class GdalReader:
     ) -> Iterator[pa.RecordBatchReader]:
         options = {"layer": self._layer, "columns": columns, "batch_size": rows}
         chosen = {"where": selection.where, "skip_features": selection.skip}
+        chosen |= {"return_fids": self._plan.numbered, **(geojson_checks.AS_TEXT if self._plan.odd_date else {})}
         with pyogrio.open_arrow(self._path, use_pyarrow=True, **options, **chosen) as (_, stream):
             yield stream
 
@@ -223,6 +229,10 @@ def _count(path: Path, layer: str, shown: str) -> int:
         return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
 
 
+def _renamed(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([field.with_name(name) for field, name in zip(schema, names, strict=True)])
+
+
 def _attributes(schema: pa.Schema) -> pa.Schema:
     last = schema.field(len(schema) - 1)
     carried = (last.metadata or {}).get(b"ARROW:extension:name", b"")
@@ -251,11 +261,6 @@ def reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
     except (DataSourceError, RuntimeError, ValueError, OSError, pa.ArrowException) as e:
         reason = str(e).split("; It might help")[0].replace(str(path), path.name).strip().rstrip(".")
         raise UnreadableSource(f"{shown} cannot be read: {reason}.", hint="Open it in another program to check.") from e
-
-
-def _mentions_nul(path: Path) -> bool:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(rb"\u0000") >= 0
 
 
 def _size(path: Path) -> int:

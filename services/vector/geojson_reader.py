@@ -181,19 +181,26 @@ def _properties(feature: object) -> Properties:
     if feature["type"] != "Feature":
         raise NotPlain("an entry is no feature")
     # Three members are the type, the properties and the geometry, since all of these are asked for.
-    if len(feature) != 3:
-        _require_plain_members(feature)
+    number = {} if len(feature) == 3 else _number(feature)
     properties = feature["properties"]
     if properties is None:
-        return {}
+        return number
     if not isinstance(properties, simdjson.Object):
         raise NotPlain("properties are no object")
-    return properties.as_dict()
+    if not number:
+        return properties.as_dict()
+    if "id" in properties:
+        raise NotPlain("features have an id beside one among their properties")
+    return {**number, **properties.as_dict()}
 
 
-def _require_plain_members(feature: simdjson.Object) -> None:
+def _number(feature: simdjson.Object) -> Properties:
+    """The id of a feature, which is a number of its own, as a property."""
     members = set(feature.keys())
     if not members <= _MEMBERS:
         raise NotPlain("a feature has members of its own")
-    if "id" in members and type(feature["id"]) is not int:
+    if "id" not in members:
+        return {}
+    if type(feature["id"]) is not int:
         raise NotPlain("features have names as ids")
+    return {"id": feature["id"]}

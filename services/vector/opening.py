@@ -16,6 +16,7 @@ from services.vector import (
     delimited_reader,
     fetching,
     gdal_reader,
+    geojson_checks,
     geojson_reader,
     parquet_reader,
 )
@@ -178,6 +179,9 @@ class _File:
 
     def _gdal(self, layer: str, shown: str) -> OpenedLayer:
         plan = self._plan.model_copy(update={"layer": layer, "shown": shown})
+        if plan.format in _GEOJSON:
+            with gdal_reader.reading(self._path, shown, []):
+                plan = geojson_checks.planned(self._path, plan)
         reader = gdal_reader.GdalReader(self._path, plan, shown)
         return OpenedLayer(layer, plan.model_copy(update={"driver": reader.driver}), reader)
 
