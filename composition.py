@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ from pydantic import JsonValue
 
 import config
 from config import ApprovalSettings, PlatformSettings, Settings, SettingWarning
+from core.contracts import curated
 from core.contracts.context import Sight
 from core.contracts.principals import Principal
 from core.contracts.services import ALERTS
@@ -32,7 +34,8 @@ from infrastructure import data_factory, storage
 from infrastructure.administration.database import DatabaseAdministration
 from infrastructure.auth import Credentials
 from infrastructure.auth.keys import KeyRing
-from infrastructure.external_alerts import ServiceAlerts
+from infrastructure.curated_sources import RegisteredSources
+from infrastructure.external_alerts import Alerts
 from infrastructure.outbound import GuardedClient, from_settings
 from infrastructure.pgstac.renders import RenderConfigs
 from infrastructure.postgres.api_keys import ApiKeys
@@ -41,6 +44,7 @@ from infrastructure.postgres.artifacts import PostgresArtifacts
 from infrastructure.postgres.audit import AuditLog
 from infrastructure.postgres.catalog import PostgresCatalog
 from infrastructure.postgres.consistency import PostgresConsistency
+from infrastructure.postgres.curated import PostgresCurated
 from infrastructure.postgres.datasets import Datasets
 from infrastructure.postgres.dead_letters import DeadLetters
 from infrastructure.postgres.decisions import Decisions
@@ -70,6 +74,7 @@ from infrastructure.telemetry import MachineObserver
 from jobs.registry import JOBS
 from services.approvals.exports import Exports
 from services.approvals.low_risk import objections
+from services.curated.scheduling import CuratedScheduler
 from services.external_services.checking import Checker
 from services.platform.looking import Looker
 from services.platform.planning import Planner
@@ -77,6 +82,7 @@ from services.platform.routing import Routes
 from services.platform.submit import Limits, PlatformService
 from services.registry import HANDLERS
 from services.webhooks.delivery import Webhooks
+from triggers.clock import occurrence
 from triggers.http.gate import METRICS_READER, Gate
 
 if TYPE_CHECKING:
@@ -190,9 +196,20 @@ class Runtime:
     def _server_versions(self) -> Mapping[str, object]:
         return {**self.jobs.versions(), "pgstac": self.database.vitals.catalogue().version}
 
-    def _alert(self, payload: Mapping[str, JsonValue]) -> None:
+    def _alert(self, event: str, payload: Mapping[str, JsonValue]) -> None:
         url = self.settings.external_services.alert_url
-        ServiceAlerts(self.outbound, url.get_secret_value() if url else None, self.log)(payload)
+        Alerts(event, self.outbound, url.get_secret_value() if url else None, self.log)(payload)
+
+    @once
+    def curated(self) -> PostgresCurated:
+        """Reference datasets that the system keeps up to date."""
+        return PostgresCurated(self.pool)
+
+    @once
+    def curated_scheduler(self) -> CuratedScheduler:
+        """Submits the updates that are due."""
+        prepare = partial(self.machine.prepare, curated.JOB_TYPE, submitted_by="timer")
+        return CuratedScheduler(self.curated, prepare, self.machine.accepted, occurrence, self.log)
 
     @once
     def external_databases(self) -> ExternalDatabases:
@@ -224,7 +241,8 @@ class Runtime:
         found: dict[str, Callback] = {
             "webhook": lambda payload: self.webhooks.deliver(payload),
             "policy": lambda payload: self.decisions.follow_policy(payload),
-            ALERTS: self._alert,
+            ALERTS: partial(self._alert, "external_service"),
+            curated.ALERTS: partial(self._alert, "curated_dataset"),
         }
         if (exports := self.exports) is not None:
             found["adf"] = exports.deliver
@@ -286,7 +304,8 @@ class Runtime:
 
     def _resources(self) -> Resources:
         scratch, limit = self.settings.app.home / "scratch", self.settings.platform.max_raster_pixels
-        return Resources(self.storage, self.tables, self.catalog, self.consistency, scratch, limit)
+        sources = RegisteredSources(self.curated, self.outbound, self.settings.curated)
+        return Resources(self.storage, self.tables, self.catalog, self.consistency, sources, scratch, limit)
 
     def close(self) -> None:
         """Give every connection back."""

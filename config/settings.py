@@ -375,6 +375,16 @@ class ExternalServiceSettings(BaseSettings):
         return value
 
 
+class CuratedSettings(BaseSettings):
+    """How much is read from the sources of curated datasets."""
+
+    model_config = _BASE
+
+    check_seconds: float = Field(30.0, alias="CURATED_CHECK_SECONDS", gt=0, le=300)
+    download_seconds: float = Field(1800.0, alias="CURATED_DOWNLOAD_SECONDS", gt=0, le=14000)
+    max_mb: int = Field(2048, alias="CURATED_MAX_MB", ge=1)
+
+
 class ConsistencySettings(BaseSettings):
     """How the catalogue is compared with itself, and what is mended without being asked."""
 
@@ -475,6 +485,7 @@ class Settings:
     adf: AdfSettings
     external_services: ExternalServiceSettings
     external_databases: ExternalDatabaseSettings
+    curated: CuratedSettings
     consistency: ConsistencySettings
     client: ClientSettings
     telemetry: TelemetrySettings

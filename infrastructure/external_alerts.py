@@ -1,4 +1,4 @@
-"""Tells of services that went away or came back: to the log, and to an address where one is set."""
+"""Tells of what people want to hear of: to the log, and to an address where one is set."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from core.machine.machine import Log
 _LIMITS = Limits(seconds=20, size=1 << 16, cut=True)
 
 
-class ServiceAlerts:
-    """Delivers the outbox's alerts. Raises RemoteUnavailable for any status but 2xx: the outbox tries again."""
+class Alerts:
+    """Delivers the outbox's alerts of one kind of event.
 
-    def __init__(self, outbound: Outbound, url: str | None, log: Log) -> None:
+    Raises RemoteUnavailable for any status but 2xx: the outbox tries again.
+    """
+
+    def __init__(self, event: str, outbound: Outbound, url: str | None, log: Log) -> None:
+        self._event = event
         self._outbound = outbound
         self._url = url
         self._log = log
 
     def __call__(self, payload: Mapping[str, JsonValue]) -> None:
         """Deliver one."""
-        fields = {name: payload.get(name) for name in ("alert", "service_id", "name", "reason")}
-        self._log.warning("external_service", **fields)
+        told = ("alert", "service_id", "dataset_id", "job_id", "name", "reason")
+        self._log.warning(self._event, **{name: payload[name] for name in told if name in payload})
         if self._url is None:
             return
-        body = json.dumps({"event": "external_service", **payload}).encode()
+        body = json.dumps({"event": self._event, **payload}).encode()
         answer = self._outbound.post(self._url, body, {"Content-Type": "application/json"}, _LIMITS)
         if not 200 <= answer.status < 300:
             raise RemoteUnavailable(f"SERVICE_ALERT_URL answers with status {answer.status}.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.machine.registry import AnyJob
 from jobs import (
+    curated_dataset_update,
     detect_orphan_blobs,
     hello_world,
     ingest_collection,
@@ -31,6 +32,7 @@ from jobs import (
 JOBS: Mapping[str, AnyJob] = {
     job.name: job
     for job in (
+        curated_dataset_update.JOB,
         hello_world.JOB,
         ingest_collection.JOB,
         inventory_container_contents.JOB,

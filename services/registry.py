@@ -11,6 +11,7 @@ from core.contracts.consistency import (
     ORPHAN_BLOB_INVENTORY,
     ORPHAN_BLOB_LOOK,
 )
+from core.contracts.curated import CURATED_CHECK, CURATED_ETL, CURATED_FETCH, CURATED_FINALIZE
 from core.contracts.hello import HELLO_GREETING, HELLO_REPLY
 from core.contracts.ingest import INGEST_COPY, INGEST_INVENTORY, INGEST_REGISTER
 from core.contracts.raster import RASTER_CREATE_COG, RASTER_EXTRACT_STAC, RASTER_VALIDATE
@@ -71,5 +72,9 @@ HANDLERS: Mapping[AnyTask, str] = {
     STAC_REBUILD_ITEM: "services.consistency.rebuilding:rebuild",
     STAC_REPAIR_INVENTORY: "services.consistency.repairing:inventory",
     STAC_REPAIR_ITEM: "services.consistency.repairing:repair",
+    CURATED_CHECK: "services.curated.updating:check_source",
+    CURATED_FETCH: "services.curated.updating:fetch_data",
+    CURATED_ETL: "services.vector.handlers:process",
+    CURATED_FINALIZE: "services.curated.updating:finalize",
     UNPUBLISH_DROP_TABLE: "services.vector.unpublishing:drop_table",
 }

@@ -61,6 +61,10 @@ def _external_services(runtime: Runtime) -> int:
     return runtime.checker.check_due(runtime.settings.external_services.batch)
 
 
+def _curated(setting: str, schedule: str, runtime: Runtime) -> int:
+    return runtime.curated_scheduler.submit_due(occurrence(chosen(setting, schedule)))
+
+
 def _compare(scope: ComparisonScope, setting: str, schedule: str, runtime: Runtime) -> int:
     due = occurrence(chosen(setting, schedule))
     asked = runtime.machine.prepare("reconcile", ReconcileParameters(scope=scope, occurrence=due), submitted_by="timer")
@@ -88,6 +92,10 @@ def _comparison(name: str, scope: ComparisonScope, setting: str, schedule: str) 
     return Timer(name, setting, schedule, partial(_compare, scope, setting, schedule))
 
 
+def _curated_scheduler(setting: str, schedule: str) -> Timer:
+    return Timer("curated_scheduler", setting, schedule, partial(_curated, setting, schedule))
+
+
 def _dispatch(runtime: Runtime) -> int:
     return runtime.bus.dispatcher.dispatch() if runtime.bus else 0
 
@@ -111,6 +119,7 @@ TIMERS: tuple[Timer, ...] = (
     Timer("exports", "EXPORTS_SCHEDULE", "45 * * * * *", _exports),
     Timer("snapshot", "SNAPSHOT_SCHEDULE", "45 5 * * * *", _snapshot),
     Timer("external_services", "EXTERNAL_SERVICES_SCHEDULE", "15 * * * * *", _external_services),
+    _curated_scheduler("CURATED_SCHEDULE", "0 0 2 * * *"),
     _comparison("consistency", ComparisonScope.FULL, "CONSISTENCY_SCHEDULE", "0 0 3,9,15,21 * * *"),
     Timer("heal", "HEAL_SCHEDULE", "30 */5 * * * *", _heal),
     _comparison("geo_orphans", ComparisonScope.GEO_ORPHANS, "GEO_ORPHANS_SCHEDULE", "0 30 */6 * * *"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, JsonValue
 
 from core.contracts.catalog import Catalog
 from core.contracts.consistency import Consistency
+from core.contracts.curated import CuratedSources
 from core.contracts.effects import Effect
 from core.contracts.storage import ObjectStorage
 from core.contracts.tables import FeatureTables
@@ -96,6 +97,11 @@ class TaskContext(Protocol):
     @property
     def consistency(self) -> Consistency:
         """The catalogue, to compare with itself."""
+        ...
+
+    @property
+    def curated(self) -> CuratedSources:
+        """Curated datasets, and what is at their sources."""
         ...
 
     @property

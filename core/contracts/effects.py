@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking
 from core.models.cogs import CogMetadata
 from core.models.consistency import DriftKind
+from core.models.curated import CuratedUpdateStatus
 from core.models.datasets import DatasetRef
 
 StacJson = Mapping[str, JsonValue]
@@ -190,6 +191,24 @@ class RepairDrift:
     refused: str | None = None  #: why this one needs a person after all; nothing is mended then
 
 
+@dataclass(frozen=True)
+class NoteCurated:
+    """Write down how far the job's update of a curated dataset is, and that its source was looked at.
+
+    `content_sha256` is of what need not be loaded again, by a definition of `defined_at`. `records` are added, updated,
+    deleted and in all, once they are loaded.
+    """
+
+    dataset_id: str
+    job_id: str
+    status: CuratedUpdateStatus
+    message: str | None = None
+    source_version: str | None = None
+    content_sha256: str | None = None
+    defined_at: datetime | None = None
+    records: tuple[int, int, int, int] | None = None
+
+
 Effect = (
     UpsertStacItem
     | ExtendCollection
@@ -201,4 +220,5 @@ Effect = (
     | RemoveFeatureTable
     | CatalogFeatureTable
     | RepairDrift
+    | NoteCurated
 )

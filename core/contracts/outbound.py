@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -36,7 +37,7 @@ class Answer:
 class Outbound(Protocol):
     """Calls to public addresses.
 
-    Both raise AddressRefused for one that may not be called, RemoteUnavailable when nothing comes back in time, and
+    All raise AddressRefused for one that may not be called, RemoteUnavailable when nothing comes back in time, and
     RemoteAnswerRefused for what is too large or cannot be read. A status of any kind is an answer.
     """
 
@@ -46,6 +47,10 @@ class Outbound(Protocol):
 
     def get(self, url: str, limits: Limits = ..., headers: Mapping[str, str] = ...) -> Answer:
         """Read, following redirects; each is checked like the first address."""
+        ...
+
+    def save(self, url: str, target: Path, limits: Limits = ..., headers: Mapping[str, str] = ...) -> Answer:
+        """Read into a file, which then holds the last answer's body, of whatever status; the answer's is empty."""
         ...
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], limits: Limits = ...) -> Answer:

@@ -17,6 +17,7 @@ from core.contracts.vector_findings import Finding
 from core.contracts.vector_formats import EXTENSIONS, VectorFormat
 from core.contracts.vector_tables import TableOptions
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog
+from core.models.curated import SystemRole
 from core.models.platform import AccessLevel
 
 _OURS = frozenset({GeoTableCatalog.__table__.name, FeatureCollectionStyle.__table__.name})
@@ -132,6 +133,7 @@ class ProcessVectorParameters(TableOptions):
     access_level: AccessLevel
     collection_id: Identity = "system-vectors"
     item_id: Identity | None = None
+    system_role: SystemRole | None = None  #: what the system itself uses the table for
 
     @model_validator(mode="before")
     @classmethod

@@ -83,7 +83,7 @@ def _stage(job: AnyJob, number: int, specs: Iterable[TaskSpec]) -> NewStage:
 def _approval(result: BaseModel, parameters: BaseModel) -> ApprovalRequest | None:
     if not isinstance(result, JobResult) or not result.reviewed:
         return None
-    level = getattr(parameters, "access_level", None)
+    level = getattr(parameters, "access_level", None) or getattr(result, "access_level", None)
     if level is None:
         raise ContractViolation(
             f"Job {result.job_type} publishes {result.reviewed[0].item_id} without an access_level."

@@ -16,6 +16,7 @@ from pydantic import BaseModel, JsonValue
 from core.contracts.catalog import Catalog
 from core.contracts.consistency import Consistency
 from core.contracts.context import ArtifactCheck
+from core.contracts.curated import CuratedSources
 from core.contracts.effects import Effect
 from core.contracts.outcomes import Done, Failed, Outcome, Suspended
 from core.contracts.storage import ObjectStorage
@@ -35,6 +36,7 @@ class Resources:
     tables: FeatureTables
     catalog: Catalog
     consistency: Consistency
+    curated: CuratedSources
     scratch: Path
     max_raster_pixels: int
 
@@ -71,6 +73,11 @@ class Attempt:
     def consistency(self) -> Consistency:
         """The catalogue, to compare with itself."""
         return self.resources().consistency
+
+    @property
+    def curated(self) -> CuratedSources:
+        """Curated datasets, and what is at their sources."""
+        return self.resources().curated
 
     @property
     def max_raster_pixels(self) -> int:

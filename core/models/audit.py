@@ -40,6 +40,9 @@ class AuditAction(StrEnum):
     SERVICE_REGISTER = "service.register"  #: an external service was registered
     SERVICE_UPDATE = "service.update"  #: what is said about it was changed
     SERVICE_DELETE = "service.delete"  #: it was forgotten
+    CURATED_REGISTER = "curated.register"  #: a curated dataset was registered
+    CURATED_UPDATE = "curated.update"  #: its definition was changed
+    CURATED_DELETE = "curated.delete"  #: it was forgotten
     EXTERNAL_INITIALIZE = "external.initialize"  #: a database of somebody else was prepared
     DATABASE_ENSURE = "database.ensure"  #: what the schema lacked was added
     DATABASE_CLEANUP = "database.cleanup"  #: old jobs were archived and dropped

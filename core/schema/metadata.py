@@ -22,6 +22,7 @@ from core.models.audit import AuditEntry
 from core.models.catalog import FeatureCollectionStyle, GeoTableCatalog, VectorEtlTracking, VectorLoad
 from core.models.cogs import CogMetadata, RasterRenderConfig
 from core.models.consistency import ConsistencyFinding, ConsistencyRun, Repair, TableMeasure
+from core.models.curated import CuratedDataset, CuratedUpdate
 from core.models.datasets import DatasetRef
 from core.models.dead_letters import DeadLetter
 from core.models.events import JobEvent
@@ -69,6 +70,8 @@ RECORDS: tuple[type[Record], ...] = (
     DatasetRef,
     ExternalService,
     ServiceCheck,
+    CuratedDataset,
+    CuratedUpdate,
     SystemSnapshot,
     ConsistencyFinding,
     ConsistencyRun,

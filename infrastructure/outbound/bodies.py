@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from core.contracts.outbound import Limits
 from core.errors import RemoteAnswerRefused
@@ -15,14 +16,26 @@ _GZIP_OR_ZLIB = 47  #: zlib finds out which of the two it is
 
 def take(chunks: Iterator[bytes], encoding: str, limits: Limits) -> bytes:
     """The body. Raises RemoteAnswerRefused where it is too large, or compressed in an unknown way."""
-    taken = bytearray()
+    return b"".join(_bounded(chunks, encoding, limits))
+
+
+def save(chunks: Iterator[bytes], encoding: str, limits: Limits, target: Path) -> None:
+    """The body, written to a file in place of what it held. Raises as `take` does."""
+    with target.open("wb") as file:
+        for piece in _bounded(chunks, encoding, limits):
+            file.write(piece)
+
+
+def _bounded(chunks: Iterator[bytes], encoding: str, limits: Limits) -> Iterator[bytes]:
+    left = limits.size
     for piece in _plain(chunks, encoding, limits.size + 1):
-        taken += piece
-        if len(taken) > limits.size:
+        if len(piece) > left:
             if limits.cut:
-                return bytes(taken[: limits.size])
+                yield piece[:left]
+                return
             raise RemoteAnswerRefused(f"The answer is larger than {limits.size} bytes.")
-    return bytes(taken)
+        left -= len(piece)
+        yield piece
 
 
 def _plain(chunks: Iterator[bytes], encoding: str, most: int) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -14,7 +15,7 @@ from core.contracts.outbound import Answer, Limits
 from core.errors import AddressRefused, RemoteAnswerRefused, RemoteUnavailable
 from core.version import VERSION
 from infrastructure.outbound.addresses import AddressRules
-from infrastructure.outbound.bodies import ENCODINGS, take
+from infrastructure.outbound.bodies import ENCODINGS, save, take
 from infrastructure.outbound.transport import Deadline, GuardedBackend
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -36,13 +37,22 @@ class GuardedClient:
 
     def get(self, url: str, limits: Limits = _STANDARD, headers: Mapping[str, str] | None = None) -> Answer:
         """Read, following redirects."""
+        return self._follow(url, limits, headers, None)
+
+    def save(
+        self, url: str, target: Path, limits: Limits = _STANDARD, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Read into a file, following redirects."""
+        return self._follow(url, limits, headers, target)
+
+    def _follow(self, url: str, limits: Limits, headers: Mapping[str, str] | None, target: Path | None) -> Answer:
         deadline, given = Deadline(limits.seconds), dict(headers or {})
         for _ in range(limits.redirects + 1):
-            answer = self._ask("GET", url, given, None, limits, deadline)
-            target = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or not target:
+            answer = self._ask("GET", url, given, None, limits, deadline, target)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not location:
                 return answer
-            following = urljoin(url, target)
+            following = urljoin(url, location)
             if urlsplit(following)[:2] != urlsplit(url)[:2]:
                 given = {name: value for name, value in given.items() if name.lower() != "authorization"}
             url = following
@@ -60,6 +70,7 @@ class GuardedClient:
         body: bytes | None,
         limits: Limits,
         deadline: Deadline,
+        target: Path | None = None,
     ) -> Answer:
         self._rules.parts(url)
         sent = {"User-Agent": f"geomachine/{VERSION}", "Accept": "*/*", "Accept-Encoding": ENCODINGS, **headers}
@@ -71,7 +82,11 @@ class GuardedClient:
             ):
                 received = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
                 encoding = received.get("content-encoding", "").strip().lower()
-                content = take(response.iter_stream(), encoding, limits)
+                content = b""
+                if target is None:
+                    content = take(response.iter_stream(), encoding, limits)
+                else:
+                    save(response.iter_stream(), encoding, limits, target)
         except httpcore.UnsupportedProtocol as e:
             raise RemoteAnswerRefused(f"The server's answer cannot be read: {e}.") from e
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as e:

@@ -9,6 +9,7 @@ from core.contracts.effects import (
     Effect,
     ExtendCollection,
     MergeFeatureTable,
+    NoteCurated,
     RemoveFeatureTable,
     RemoveRaster,
     RepairDrift,
@@ -23,6 +24,7 @@ from infrastructure.pgstac import (
     apply_upsert_cog_metadata,
     apply_upsert_item,
 )
+from infrastructure.postgres.curated_notes import apply_note
 from infrastructure.postgres.dataset_refs import apply_upsert_dataset_ref
 from infrastructure.postgres.feature_changes import apply_merge, apply_swap
 from infrastructure.postgres.feature_removal import apply_catalog, apply_remove
@@ -53,5 +55,7 @@ def apply(conn: Connection, effect: Effect) -> None:  # noqa: C901 - one line pe
             apply_catalog(conn, effect)
         case RepairDrift():
             apply_repair(conn, effect)
+        case NoteCurated():
+            apply_note(conn, effect)
         case _:
             assert_never(effect)

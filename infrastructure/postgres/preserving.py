@@ -13,6 +13,7 @@ from core.contracts.effects import (
     Effect,
     ExtendCollection,
     MergeFeatureTable,
+    NoteCurated,
     RemoveFeatureTable,
     RemoveRaster,
     RepairDrift,
@@ -44,7 +45,7 @@ def items_of(effect: Effect) -> tuple[ItemKey, ...]:
             return _pair(effect.record.stac_collection_id, effect.record.stac_item_id)
         case UpsertDatasetRef():
             return ((effect.ref.stac_collection_id, effect.ref.stac_item_id),)
-        case RemoveRaster() | RemoveFeatureTable() | RepairDrift():
+        case RemoveRaster() | RemoveFeatureTable() | RepairDrift() | NoteCurated():
             return ()
         case SwapFeatureTable() | MergeFeatureTable() | CatalogFeatureTable():
             return _pair(effect.catalog.stac_collection_id, effect.catalog.stac_item_id)
@@ -70,7 +71,7 @@ def preserve(conn: Connection, effect: Effect, current: Mapping[ItemKey, str]) -
                 _table(conn, effect, artifact)
             case UpsertDatasetRef() | MergeFeatureTable() | CatalogFeatureTable():
                 pass
-            case RemoveRaster() | RemoveFeatureTable() | RepairDrift():
+            case RemoveRaster() | RemoveFeatureTable() | RepairDrift() | NoteCurated():
                 pass  # they name no item: what is taken out on purpose is not kept, a repair keeps it itself
             case _:
                 assert_never(effect)

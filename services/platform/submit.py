@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from core.contracts import curated
 from core.contracts.catalog import Catalog, missing_collection
 from core.contracts.plans import Collision
 from core.contracts.platform import Operation, SubmitRequest
@@ -118,6 +119,7 @@ class PlatformService:
         blobs = [whole(self._storage, source) for source in sources]
         self._check_sizes(blobs, data_type)
         planned = translate(request, request_id, blobs, self._limits.routes)
+        _require_not_curated(planned, caller)
         job = self._machine.prepare(
             planned.job_type, planned.parameters, submitted_by=client_id, correlation_id=request_id
         )
@@ -223,6 +225,14 @@ class PlatformService:
         hint = f"{retry}set processing_options.overwrite=true to process it again."
         return Accepted(
             request.request_id, request.job_id, known.job_type, known.job_status, False, request.routing, hint
+        )
+
+
+def _require_not_curated(planned: PlannedJob, caller: Principal) -> None:
+    table = str(planned.parameters.get("table_name") or "")
+    if table.startswith(curated.PREFIX) and not caller.may():
+        raise Forbidden(
+            f"{table} would be a curated table, which the system keeps itself.", hint="Give another dataset_id."
         )
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from core.contracts.catalog import Catalog
 from core.contracts.consistency import Consistency
 from core.contracts.context import Checkpoint, TaskContext
+from core.contracts.curated import CuratedSources
 from core.contracts.effects import Effect
 from core.contracts.storage import ObjectStorage
 from core.contracts.tables import FeatureTables
@@ -69,6 +70,11 @@ class PartOf:
     def consistency(self) -> Consistency:
         """The catalogue, to compare with itself."""
         return self.whole.consistency
+
+    @property
+    def curated(self) -> CuratedSources:
+        """Curated datasets, and what is at their sources."""
+        return self.whole.curated
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -160,8 +160,14 @@ def _catalog(table: LoadedTable) -> GeoTableCatalog:
         "stac_item_id": table.item_id,
         "stac_extensions": [TABLE_EXTENSION, PROJECTION_EXTENSION],
         "column_definitions": _definitions(plan),
+        "custom_properties": _role(table),
     }
     return GeoTableCatalog.model_validate(row | _facts(table))
+
+
+def _role(table: LoadedTable) -> dict[str, JsonValue] | None:
+    role = table.parameters.system_role
+    return {"system_role": role.value} if role and table.plan.name == table.parameters.table_name else None
 
 
 def _title(parameters: ProcessVectorParameters, plan: TablePlan, *, alone: bool) -> str:

@@ -39,6 +39,7 @@ SHOWN = {
         "Repair 1 is undone",
         "missing_blob",
     ),
+    "keep-reference-data-current": ('"system_role":"admin0_boundaries"', '"no_update_needed"', "Beland"),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
     "style-a-table": ('"stylingRules"', '"circle-color":"#e31a1c"'),
     "watch-the-system": ('"pgstac"', '"created":true', '"working":true', "geomachine_jobs_stranded"),

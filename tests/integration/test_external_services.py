@@ -14,7 +14,7 @@ from rio_cogeo.profiles import cog_profiles
 
 from config import ExternalServiceSettings, OutboundSettings
 from core.errors import RemoteUnavailable
-from infrastructure.external_alerts import ServiceAlerts
+from infrastructure.external_alerts import Alerts
 from tests.support.api import Api
 from tests.support.probe import Silent
 from tests.support.remote import LOOPBACK, Asked, Remote, Says, serving
@@ -318,7 +318,7 @@ def test_what_one_host_checks_is_left_to_it_however_slow_every_service_is(api: A
 
 
 def test_alerts_are_delivered_by_the_sweep_and_repeated_until_somebody_takes_them(api: Api, remote: Remote) -> None:
-    alerts = ServiceAlerts(api.runtime.outbound, remote.url + "/alert", Silent())
+    alerts = Alerts("external_service", api.runtime.outbound, remote.url + "/alert", Silent())
     remote.serves({"/alert": Says(status=500)})
     with pytest.raises(RemoteUnavailable):
         alerts({"alert": "offline", "service_id": "x", "name": "n"})

@@ -128,6 +128,14 @@ def a_service(api: Api, folder: Path) -> dict[str, str]:
     return {"service_id": str(made.json()["service"]["service_id"])}
 
 
+def a_curated_dataset(api: Api, folder: Path) -> dict[str, str]:
+    """One that nobody has loaded yet."""
+    body = {"dataset_id": "admin0", "name": "A", "source_type": "blob", "source_url": "bronze-vectors/a.geojson"}
+    made = api.of("ada").post("/api/curated/datasets", json=body)
+    assert made.status_code == 201, made.text
+    return {"dataset_id": "admin0"}
+
+
 def nothing(api: Api, folder: Path) -> dict[str, str]:
     return {"scope": "dataset:elevation-models", "dataset_id": "elevation-models", "job_type": "hello_world"}
 
@@ -164,6 +172,9 @@ PREPARED: Mapping[str, Callable[[Api, Path], dict[str, str]]] = {
     "PUT /api/features/collections/{collection_id}/styles/{style_id}": a_table,
     "PUT /api/jobs/services/{service_id}": a_service,
     "PATCH /api/jobs/services/{service_id}": a_service,
+    "PUT /api/curated/datasets/{dataset_id}": a_curated_dataset,
+    "PATCH /api/curated/datasets/{dataset_id}": a_curated_dataset,
+    "POST /api/curated/datasets/{dataset_id}/update": a_curated_dataset,
     "POST /api/admin/keys/{key_id}/rotate": a_key,
     RENDERS: a_raster,
     "PUT /api/raster/{cog_id}/renders/{render_id}": a_render,

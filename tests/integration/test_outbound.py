@@ -99,6 +99,18 @@ def test_a_body_beyond_the_limit_is_refused_or_cut(remote: Remote) -> None:
     assert len(client().get(remote.url + "/", Limits(size=5000)).body) == 5000
 
 
+def test_a_body_that_is_saved_is_the_last_answers_and_bounded_likewise(remote: Remote, tmp_path: Path) -> None:
+    packed = Says(gzip.compress(b"x" * 5000), headers={"Content-Encoding": "gzip"})
+    moved = Says(b"It is elsewhere, and this is a long way to say so." * 200, 302, {"Location": "/there"})
+    remote.serves({"/": moved, "/there": packed})
+    target = tmp_path / "saved"
+    answer = client().save(remote.url + "/", target, Limits(size=10000))
+    assert (answer.status, answer.body, answer.url) == (200, b"", remote.url + "/there")
+    assert target.read_bytes() == b"x" * 5000
+    with pytest.raises(RemoteAnswerRefused):
+        client().save(remote.url + "/there", target, Limits(size=4999))
+
+
 @pytest.mark.parametrize(("encoding", "packed"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 def test_a_bomb_is_not_unpacked_further_than_the_limit(remote: Remote, encoding: str, packed: object) -> None:
     bomb = packed(bytes(64 << 20))  # type: ignore[operator]

@@ -85,7 +85,7 @@ LEFT: Mapping[str, Damage] = {
         "CREATE TABLE app.scratch (a int CHECK (a > 0))": ((Kind.TABLE, "app.scratch"),),
         "CREATE INDEX extra ON app.jobs (created_at)": ((Kind.INDEX, "app.jobs.extra"),),
         "ALTER TABLE app.jobs ADD CONSTRAINT extra_check CHECK (run < 9)": ((Kind.CONSTRAINT, "app.jobs.extra_check"),),
-        "ALTER TABLE app.jobs ALTER COLUMN job_type TYPE varchar(9)": ((Kind.COLUMN, "app.jobs.job_type"),),
+        "ALTER TABLE app.jobs ALTER COLUMN submitted_by TYPE varchar(9)": ((Kind.COLUMN, "app.jobs.submitted_by"),),
         "ALTER TABLE app.jobs ALTER COLUMN updated_at DROP NOT NULL": ((Kind.COLUMN, "app.jobs.updated_at"),),
         "ALTER TABLE app.jobs ALTER COLUMN run SET DEFAULT 2": ((Kind.COLUMN, "app.jobs.run"),),
         "ALTER TABLE app.jobs ALTER COLUMN status DROP DEFAULT": ((Kind.COLUMN, "app.jobs.status"),),

@@ -77,8 +77,8 @@ class Floor:
             time.sleep(0.1)
 
     @contextmanager
-    def held(self, table: str, event: str) -> Iterator[None]:
-        """Whoever does this to the table, or as DDL where it is EVENT, waits there while inside."""
+    def held(self, table: str, event: str, when: str = "true") -> Iterator[None]:
+        """Whoever does this to a row of the table, or as DDL where it is EVENT, waits there while inside."""
         if table == "EVENT":
             self.query(HOLD.format(kind="event_trigger", wait=_WAIT, answer=""))
             self.query(
@@ -87,7 +87,10 @@ class Floor:
             end = "DROP EVENT TRIGGER hold"
         else:
             self.query(HOLD.format(kind="trigger", wait=_WAIT, answer="RETURN NEW;"))
-            self.query(f"CREATE TRIGGER hold BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION public.hold()")
+            self.query(
+                f"CREATE TRIGGER hold BEFORE {event} ON {table} FOR EACH ROW WHEN ({when})"
+                " EXECUTE FUNCTION public.hold()"
+            )
             end = f"DROP TRIGGER hold ON {table}"
         with psycopg.connect(self.db, autocommit=True) as holder:
             holder.execute("SELECT pg_advisory_lock(4711)")

@@ -41,6 +41,17 @@ PARENTS: tuple[tuple[str, Mapping[str, object]], ...] = (
         },
     ),
     (
+        "app.curated_datasets",
+        {
+            "dataset_id": "parent",
+            "name": "Parent",
+            "source_type": "url",
+            "source_url": "https://example.com/a.geojson",
+            "target_table_name": "curated_parent",
+            "created_by": "ada",
+        },
+    ),
+    (
         "app.dataset_approvals",
         {
             "approval_id": "apr-" + "ab" * 16,
@@ -189,6 +200,15 @@ ROWS: Mapping[str, Mapping[str, object]] = {
         "name": "n",
         "created_by": "ddh",
     },
+    "app.curated_datasets": {
+        "dataset_id": "admin0",
+        "name": "Countries",
+        "source_type": "url",
+        "source_url": "https://example.com/countries.geojson",
+        "target_table_name": "curated_admin0",
+        "created_by": "ada",
+    },
+    "app.curated_update_log": {"dataset_id": "parent", "update_type": "manual"},
     "app.consistency_findings": {
         "kind": "missing_blob",
         "object": "blob:silver-cogs/a.tif",

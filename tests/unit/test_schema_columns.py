@@ -119,6 +119,8 @@ def test_the_tables_are_those_partners_and_operators_know() -> None:
         "app.submit_plans",
         "app.external_services",
         "app.external_service_checks",
+        "app.curated_datasets",
+        "app.curated_update_log",
         "app.consistency_findings",
         "app.consistency_runs",
         "app.table_measures",

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, JsonValue
 
 from composition import Runtime
+from core.contracts import curated
 from core.contracts.principals import Principal
 from core.contracts.unpublish import UnpublishRequest
 from core.errors import Conflict, Forbidden, NotFound
@@ -147,6 +148,8 @@ def _allowed(request: UnpublishRequest, targets: Sequence[Target], caller: Princ
         name = target.table_name or target.item_id
         if not (caller.may() or target.client_id == caller.client_id):
             raise NotFound(f"The catalogue has no {name!r} of yours.")
+        if (target.table_name or "").startswith(curated.PREFIX) and not caller.may():
+            raise Forbidden(f"{name} is a curated table, which the system keeps itself.", hint="An admin may do this.")
         kind = DataType.VECTOR if target.table_name else DataType.RASTER
         if request.data_type not in (None, kind):
             raise Conflict(f"{name} is {kind.value} data, not {request.data_type}.", hint="Leave data_type out.")

@@ -1,0 +1,1 @@
+"""Reference datasets that the system keeps up to date itself."""
