@@ -63,6 +63,11 @@ def _prepare(conninfo: str, dry_run: bool) -> list[str]:
     with autocommit(conninfo) as conn:
         conn.execute(_SQL["lock"], {"key": _LOCK})
         version, steps = pgstac.installed(conn), []
+        if version != pgstac.wanted() and not pgstac.older(version):
+            raise Conflict(
+                f"pgSTAC there is {version}, and this program was made for {pgstac.wanted()}.",
+                hint="Update Geomachine; nothing migrates downwards.",
+            )
         if version != pgstac.wanted():
             steps.append(f"pgSTAC {pgstac.wanted()}" + (f" instead of {version}" if version else ""))
             if not dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -17,9 +18,9 @@ _NAMES = {
     "server": "The server and the database exist and can be reached",
     "identity": "The admin identity is a user of the database",
     "create": "It has the CREATE privilege on the database and on its schema public",
-    "postgis": "The extension PostGIS is enabled",
+    "postgis": "The extension PostGIS is enabled in the schema public",
     "roles": "The roles pgstac_admin, pgstac_ingest and pgstac_read exist",
-    "admin_option": "The identity has these roles WITH ADMIN OPTION",
+    "admin_option": "The identity has these roles WITH ADMIN OPTION, and may make roles",
 }
 
 
@@ -67,22 +68,26 @@ def examine(conn: Connection, target: Target) -> list[Prerequisite]:
     """Look at all six; changes nothing."""
     row = conn.execute(_SQL["prerequisites"], {"roles": list(ROLES)}).fetchone()
     assert row is not None  # a row of scalars
-    user, may_create, postgis, missing, without = row
+    user, may_create, postgis, missing, without, may_make = row
+    lacking = ([f"without: {', '.join(without)}"] if without else []) + ([] if may_make else ["without: CREATEROLE"])
     told = {
         "server": (True, None),
         "identity": (True, f"Logged in as {user}."),
         "create": (bool(may_create), None),
         "postgis": (postgis is not None, f"PostGIS {postgis}" if postgis else None),
         "roles": (not missing, f"missing: {', '.join(missing)}" if missing else None),
-        "admin_option": (not without and not missing, f"without: {', '.join(without)}" if without else None),
+        "admin_option": (not lacking and not missing, "; ".join(lacking) or None),
     }
-    return _listed(told, target, user)
+    return _listed(told, target, user, missing)
 
 
 def _listed(
-    told: dict[str, tuple[bool, str | None]], target: Target | None, user: str | None = None
+    told: dict[str, tuple[bool, str | None]],
+    target: Target | None,
+    user: str | None = None,
+    missing: Sequence[str] = (),
 ) -> list[Prerequisite]:
-    fixes = _fixes(target, user)
+    fixes = _fixes(target, user, missing)
     found = []
     for number, (name, description) in enumerate(_NAMES.items(), start=1):
         met, detail = told.get(name, (None, None))
@@ -90,7 +95,7 @@ def _listed(
     return found
 
 
-def _fixes(target: Target | None, user: str | None) -> dict[str, str]:
+def _fixes(target: Target | None, user: str | None, missing: Sequence[str]) -> dict[str, str]:
     """The sentence for each; SQL is quoted, so that it can be pasted."""
     who = sql.Identifier(user or (target and target.user) or "admin-identity")
     database = sql.Identifier(target.database if target else "geodb")
@@ -100,7 +105,7 @@ def _fixes(target: Target | None, user: str | None) -> dict[str, str]:
         .format(database, who, who)
         .as_string()
     )
-    admin = sql.SQL("GRANT " + roles + " TO {} WITH ADMIN OPTION;").format(who).as_string()
+    admin = sql.SQL("GRANT " + roles + " TO {} WITH ADMIN OPTION; ALTER ROLE {} CREATEROLE;").format(who, who)
     principal = sql.SQL("SELECT * FROM pgaadauth_create_principal({}, false, false);").format(
         sql.Literal(user or (target and target.user) or "admin-identity")
     )
@@ -108,7 +113,8 @@ def _fixes(target: Target | None, user: str | None) -> dict[str, str]:
         "server": "Create the server and the database, and let this network through its firewall.",
         "identity": f"As Entra administrator, in the database postgres: {principal.as_string()}",
         "create": f"As owner of the database: {grant}",
-        "postgis": "Allow POSTGIS in azure.extensions (a service request), then: CREATE EXTENSION postgis;",
-        "roles": "As administrator: " + " ".join(f"CREATE ROLE {role};" for role in ROLES),
-        "admin_option": f"As administrator: {admin}",
+        "postgis": "Allow POSTGIS, BTREE_GIST and UNACCENT in azure.extensions (a service request), then: "
+        "CREATE EXTENSION postgis SCHEMA public;",
+        "roles": "As administrator: " + " ".join(f"CREATE ROLE {role};" for role in missing or ROLES),
+        "admin_option": f"As administrator: {admin.as_string()}",
     }

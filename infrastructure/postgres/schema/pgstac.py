@@ -38,6 +38,16 @@ def installed(conn: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def older(version: str | None) -> bool:
+    """Whether it is to be migrated; not when it is newer than wanted: nothing migrates downwards."""
+    if version is None:
+        return True
+    try:
+        return [int(part) for part in version.split(".")] < [int(part) for part in wanted().split(".")]
+    except ValueError:
+        return False
+
+
 def migrate(conninfo: str) -> None:
     """Bring pgSTAC to the wanted version. Raises ConfigurationError with what pypgstac said when it cannot."""
     with _alone_in_cluster(conninfo):
@@ -55,10 +65,16 @@ def migrate(conninfo: str) -> None:
             # Two migrations in one cluster collide on the grants of the roles they share; the loser may try again.
             if "tuple concurrently updated" not in done.stderr or attempt == _ATTEMPTS:
                 raise ConfigurationError(
-                    f"pgSTAC {wanted()} could not be installed: {(done.stderr.strip().splitlines() or ['?'])[-1]}",
+                    f"pgSTAC {wanted()} could not be installed: {_reason(done.stderr)}",
                     hint="The role needs to own the database and be allowed to create roles.",
                 )
             time.sleep(attempt)
+
+
+def _reason(said: str) -> str:
+    """What PostgreSQL refused; its lines about where come after it."""
+    lines = said.strip().splitlines() or ["?"]
+    return next((line.partition(": ")[2] for line in lines if line.startswith("psycopg")), lines[-1])
 
 
 @contextmanager

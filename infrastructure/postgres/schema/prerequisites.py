@@ -23,7 +23,7 @@ def differences(conn: Connection) -> list[Difference]:
     found += [Difference(DifferenceKind.SCHEMA, name, "missing", additive=True) for name in _missing_schemas(conn)]
     if (version := pgstac.installed(conn)) != pgstac.wanted():
         detail = f"{pgstac.wanted()} is missing" if version is None else f"{version} instead of {pgstac.wanted()}"
-        found.append(Difference(DifferenceKind.PGSTAC, "pgstac", detail, additive=_older(version, pgstac.wanted())))
+        found.append(Difference(DifferenceKind.PGSTAC, "pgstac", detail, additive=pgstac.older(version)))
     return found + _enum_differences(_live_enums(conn))
 
 
@@ -33,7 +33,7 @@ def install(conn: Connection, conninfo: str) -> None:
         conn.execute(sql.SQL(_SQL["create_extension"]).format(extension=sql.Identifier(extension)))
     for schema in _missing_schemas(conn):
         conn.execute(sql.SQL(_SQL["create_schema"]).format(schema=sql.Identifier(schema)))
-    if _older(pgstac.installed(conn), pgstac.wanted()):
+    if pgstac.older(pgstac.installed(conn)):
         pgstac.migrate(conninfo)
     live = _live_enums(conn)
     for name, labels in declared_enums().items():
@@ -61,16 +61,6 @@ def create_enum(conn: Connection, schema: str, name: str, labels: Sequence[str])
 def _missing_schemas(conn: Connection) -> list[str]:
     present = {row[0] for row in conn.execute(_SQL["schemas"])}
     return [name for name in SCHEMAS if name not in present]
-
-
-def _older(version: str | None, wanted: str) -> bool:
-    """False also for a version that is newer than wanted: nothing migrates downwards."""
-    if version is None:
-        return True
-    try:
-        return [int(part) for part in version.split(".")] < [int(part) for part in wanted.split(".")]
-    except ValueError:
-        return False
 
 
 def _live_enums(conn: Connection) -> dict[str, list[str]]:
