@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -143,9 +144,12 @@ def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]
 
     def produce() -> None:
         try:
-            for batch in source:
-                if not offer(batch):
-                    return
+            with ExitStack() as left:
+                if isinstance(source, Generator):
+                    left.callback(source.close)  # here, not wherever the last reference to it ends
+                for batch in source:
+                    if not offer(batch):
+                        return
             offer(None)
         except BaseException as e:  # handed to the reading thread, which raises it
             offer(e)

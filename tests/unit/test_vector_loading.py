@@ -48,6 +48,23 @@ def test_when_the_writer_gives_up_the_reader_stops():
     assert readers() == 0 and len(read) < 10
 
 
+def test_what_was_read_half_is_closed_by_the_thread_that_read_it():
+    closed = []
+
+    def source():
+        try:
+            while True:
+                yield BATCH
+        finally:
+            closed.append(threading.current_thread().name)
+
+    half_read = source()
+    pipe = in_background(half_read, lambda: None)
+    next(pipe)
+    pipe.close()
+    assert closed == ["vector-reader"]
+
+
 def test_the_reader_is_never_more_than_a_few_batches_ahead():
     read = []
 
