@@ -295,9 +295,13 @@ class UploadVector(Contract):
 
 
 class UploadedTable(Contract):
-    """What one partition put into a staging table, and what was noticed about that."""
+    """What one partition put into a staging table, and what was noticed about that.
+
+    `bounds` are (min x, min y, max x, max y) of the rows in the table's CRS, None without rows.
+    """
 
     rows_written: int
+    bounds: tuple[float, float, float, float] | None
     findings: tuple[Finding, ...]
 
 

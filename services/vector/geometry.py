@@ -6,7 +6,7 @@ the direction they have unless the request wants them oriented.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,9 @@ import shapely
 
 from core.contracts.vector import GeometryOptions, OnInvalid
 from core.contracts.vector_findings import FindingCode
-from services.vector import globe, measures, repair, rings, stars, wkb
+from services.vector import extents, globe, measures, repair, reshaping, rings, stars, wkb
 from services.vector.findings import Findings
+from services.vector.reference_systems import Bounds
 from services.vector.shapes import Shapes
 
 
@@ -37,10 +38,11 @@ class GeometryTarget:
 
 @dataclass(frozen=True)
 class CleanGeometry:
-    """WKB of the rows that stay, and which rows those are; None for all of them."""
+    """WKB of the rows that stay, which rows those are, None for all of them, and how far they reach."""
 
     geometry: pa.Array
     keep: np.ndarray | None
+    bounds: Bounds | None
 
 
 def cleaned(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Findings) -> CleanGeometry:
@@ -50,38 +52,38 @@ def cleaned(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings:
         coordinates = wkb.points(column)
         if coordinates is not None and np.isfinite(coordinates[0]).all() and np.isfinite(coordinates[1]).all():
             return _points(column, *coordinates, ids, target, findings)
-    ready = _ready(column, target)
-    if ready.all():
-        clean = CleanGeometry(column, None)
-    else:
+    ready, bounds = _ready(column, target)
+    clean = CleanGeometry(column, None, bounds)
+    if not ready.all():
         others = pa.array(~ready)
-        clean = _joined(column, ready, _any(column.filter(others), ids[~ready], target, findings))
+        clean = _joined(clean, ready, _any(column.filter(others), ids[~ready], target, findings))
     kept = ids if clean.keep is None else ids[clean.keep]
-    return CleanGeometry(_promoted(clean.geometry, kept, target, findings), clean.keep)
+    return replace(clean, geometry=_promoted(clean.geometry, kept, target, findings))
 
 
-def _ready(column: pa.Array, target: GeometryTarget) -> np.ndarray:
-    """True for polygons that are proven valid and stored as the file has them."""
+def _ready(column: pa.Array, target: GeometryTarget) -> tuple[np.ndarray, Bounds | None]:
+    """True for polygons that are proven valid and stored as the file has them, and how far those reach."""
     options = target.options
     areal = target.family in ("MultiPolygon", "GeometryCollection", "Geometry")
     moved = target.transformer is not None or options.simplify is not None or options.quantize is not None
     if not areal or moved or target.has_z or target.has_m:
-        return np.zeros(len(column), bool)
+        return np.zeros(len(column), bool), None
     found = stars.found(column)
     ready = found.proven
     if target.geojson or options.orient_rings:
         ready &= ~found.clockwise
     if target.degrees:
         ready &= globe.on_it(found.boxes)
-    return ready
+    return ready, extents.of_boxes(found.boxes[ready])
 
 
-def _joined(column: pa.Array, ready: np.ndarray, others: CleanGeometry) -> CleanGeometry:
+def _joined(whole: CleanGeometry, ready: np.ndarray, others: CleanGeometry) -> CleanGeometry:
     """The ready rows as they are, with what cleaning the others made of them in their places."""
     keep = ready.copy()
     keep[~ready] = True if others.keep is None else others.keep
-    geometry = pc.replace_with_mask(column, pa.array(keep & ~ready), others.geometry)
-    return CleanGeometry(geometry, None) if keep.all() else CleanGeometry(geometry.filter(pa.array(keep)), keep)
+    geometry = pc.replace_with_mask(whole.geometry, pa.array(keep & ~ready), others.geometry)
+    bounds = extents.together((whole.bounds, others.bounds))
+    return _of_kept(geometry, keep, bounds)
 
 
 def _points(
@@ -94,9 +96,7 @@ def _points(
     findings.add(FindingCode.UNREADABLE_GEOMETRY, int(lost.sum()), ids[lost])
     if target.degrees:
         globe.check_points(x[~lost], y[~lost], ids[~lost], findings)
-    if not lost.any():
-        return CleanGeometry(column, None)
-    return CleanGeometry(column.filter(pa.array(~lost)), ~lost)
+    return _of_kept(column, ~lost, extents.of_points(x[~lost], y[~lost]))
 
 
 def _any(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Findings) -> CleanGeometry:
@@ -109,17 +109,25 @@ def _any(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Fi
         rings.check(batch)
     repair.validate(batch, target.on_invalid)
     if target.transformer is not None:
-        _reproject(batch, target.transformer)
-    _apply_options(batch, target.options)
+        reshaping.reproject(batch, target.transformer)
+    reshaping.apply_options(batch, target.options)
     if target.degrees:
         globe.check(batch, split=target.options.split_antimeridian)
     if target.options.orient_rings:
         rings.orient(batch)
-    _align_z(batch, target.has_z)
+    reshaping.align_z(batch, target.has_z)
     batch.leave_out(FindingCode.UNLIKE_GEOMETRY, batch.keep & ~_fits(batch.shapes, target.family))
     kept = batch.kept()
     geometry = _with_measures(kept, measured[batch.keep], target) if target.has_m else kept.written()
-    return CleanGeometry(geometry, None if batch.keep.all() else batch.keep)
+    return CleanGeometry(
+        geometry, None if batch.keep.all() else batch.keep, extents.of_boxes(shapely.bounds(kept.shapes))
+    )
+
+
+def _of_kept(column: pa.Array, keep: np.ndarray, bounds: Bounds | None) -> CleanGeometry:
+    if keep.all():
+        return CleanGeometry(column, None, bounds)
+    return CleanGeometry(column.filter(pa.array(keep)), keep, bounds)
 
 
 _FAMILY_TYPES = {
@@ -134,46 +142,6 @@ def _fits(shapes: np.ndarray, family: str) -> np.ndarray:
     # A collection and a column of any geometry take every type.
     fits: np.ndarray = np.isin(shapely.get_type_id(shapes), _FAMILY_TYPES.get(family, tuple(range(8))))
     return fits
-
-
-def _reproject(batch: Shapes, transformer: pyproj.Transformer) -> None:
-    def moved(xyz: np.ndarray) -> np.ndarray:
-        x, y = transformer.transform(xyz[:, 0], xyz[:, 1])
-        return np.column_stack((x, y, xyz[:, 2:]))
-
-    for dimension in (False, True):
-        chosen = batch.keep & (shapely.has_z(batch.shapes) == dimension)
-        if chosen.any():
-            batch.shapes[chosen] = shapely.transform(batch.shapes[chosen], moved, include_z=dimension)
-    batch.changed[:] = True
-    lost = batch.keep & ~np.isfinite(shapely.bounds(batch.shapes)).all(axis=1)
-    batch.leave_out(FindingCode.UNREADABLE_GEOMETRY, lost)
-
-
-def _apply_options(batch: Shapes, options: GeometryOptions) -> None:
-    if options.simplify is None and options.quantize is None:
-        return
-    keep = batch.keep.copy()
-    if options.simplify is not None:
-        keeping = options.simplify.preserve_topology
-        simple = shapely.simplify(batch.shapes[keep], options.simplify.tolerance, preserve_topology=keeping)
-        batch.replace(keep, simple)
-    if options.quantize is not None:
-        batch.replace(keep, shapely.set_precision(batch.shapes[keep], options.quantize.grid_size))
-    batch.leave_out(FindingCode.EMPTY_GEOMETRY, keep & shapely.is_empty(batch.shapes))
-    if options.simplify is not None and not options.simplify.preserve_topology:
-        # What the request asked for made them invalid, not the file.
-        repair.validate(batch, OnInvalid.REPAIR)
-
-
-def _align_z(batch: Shapes, wanted: bool) -> None:
-    unlike = batch.keep & (shapely.has_z(batch.shapes) != wanted)
-    if not unlike.any():
-        return
-    shapes = batch.shapes[unlike]
-    batch.shapes[unlike] = shapely.force_3d(shapes, 0.0) if wanted else shapely.force_2d(shapes)
-    batch.changed |= unlike
-    batch.count(FindingCode.Z_FILLED if wanted else FindingCode.Z_DROPPED, unlike)
 
 
 def _with_measures(kept: Shapes, measured: np.ndarray, target: GeometryTarget) -> pa.Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from core.contracts.vector import ProcessVectorParameters, SourcePlan, TablePlan
 from core.contracts.vector_formats import VectorFormat
-from services.vector import families, reference_systems, wkb
+from services.vector import extents, families, reference_systems, wkb
 from services.vector.duplicates import Repeats, Seen
 from services.vector.findings import Findings
 from services.vector.geometry import GeometryTarget, cleaned
+from services.vector.reference_systems import Bounds
 from services.vector.values import converted
 
 _WAITING = 2
@@ -24,7 +25,8 @@ _POLL = 0.2
 
 
 class Load:
-    """One pass over a partition. `rows_read` counts what came in, `findings` of each table what became of it.
+    """One pass over a partition. `rows_read` counts what came in; of each table `findings` tell what became of it,
+    `bounds` how far its rows reach.
 
     The first table's batches are handed on as they are read; those of the others wait in files below `spool`, since
     a connection copies into one table at a time.
@@ -39,6 +41,7 @@ class Load:
     ) -> None:
         self._tables, self._targets, self._spool, self._first_id = tables, targets, spool, first_id
         self.findings = [Findings() for _ in tables]
+        self.bounds: list[Bounds | None] = [None for _ in tables]
         self._seen = [Seen() if target.options.drop_duplicates else None for target in targets]
         self._repeats = [Repeats(points=table.geometry_type == "Point") for table in tables]
         self.rows_read = 0
@@ -95,6 +98,7 @@ class Load:
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         findings = self.findings[position]
         clean = cleaned(batch.column(batch.num_columns - 1), ids, self._targets[position], findings)
+        self.bounds[position] = extents.together((self.bounds[position], clean.bounds))
         if clean.keep is not None:
             batch, ids = batch.filter(pa.array(clean.keep)), ids[clean.keep]
         if not batch.num_rows:
@@ -144,9 +148,7 @@ def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]
 
     def produce() -> None:
         try:
-            with ExitStack() as left:
-                if isinstance(source, Generator):
-                    left.callback(source.close)  # here, not wherever the last reference to it ends
+            with _left(source):
                 for batch in source:
                     if not offer(batch):
                         return
@@ -165,3 +167,13 @@ def in_background(source: Iterable[pa.RecordBatch], on_batch: Callable[[], None]
     finally:
         abandoned.set()
         thread.join()
+
+
+@contextmanager
+def _left(source: Iterable[pa.RecordBatch]) -> Iterator[None]:
+    """Close a generator here, and not in whatever thread the last reference to it ends."""
+    try:
+        yield
+    finally:
+        if isinstance(source, Generator):
+            source.close()

@@ -27,7 +27,8 @@ from core.contracts.vector import (
 from core.contracts.vector_findings import Finding
 from core.errors import CrsMismatch, DataError, GeomachineError, NoFeatures, RequestError, TargetChanged
 from core.models.catalog import GeoTableCatalog, VectorEtlTracking, WriteMode
-from services.vector import columns, default_styles, describing, joining, reference_systems
+from services.vector import columns, default_styles, describing, extents, joining, reference_systems
+from services.vector.families import family_of
 from services.vector.findings import merged
 from services.vector.metadata import VectorMetadata
 
@@ -49,6 +50,15 @@ class _Loaded:
         """Of the layer's planning, of reading it, and of what went into this table."""
         told = (f for u in self.uploads for f in (*u.findings, *u.tables[self.position].findings))
         return merged([*self.layer.findings, *told])
+
+    @property
+    def counted(self) -> TableFacts | None:
+        """What was counted while its rows were written; None where only looking at them tells their types."""
+        bounds = extents.together(u.tables[self.position].bounds for u in self.uploads)
+        family = family_of(self.plan.geometry_type).name
+        if bounds is None or family == "Geometry":
+            return None
+        return TableFacts(self.rows, bounds, (family,), None)
 
 
 @contextlib.contextmanager
@@ -166,7 +176,8 @@ def _described(
 ) -> describing.LoadedTable:
     temporal = _temporal(task, table)
     if table.live is None:
-        facts = ctx.tables.facts(table.staging, temporal)
+        counted = table.counted if temporal is None else None
+        facts = counted or ctx.tables.facts(table.staging, temporal)
     else:
         facts = ctx.tables.merged_facts(table.staging, table.live, key, temporal)
     _require_degrees(facts, table)

@@ -75,8 +75,8 @@ def _uploaded(task: UploadVector, rows: Sequence[int], load: Load, findings: Fin
         layer=task.layer,
         partition=task.partition,
         tables=tuple(
-            UploadedTable(rows_written=count, findings=noticed.listed())
-            for count, noticed in zip(rows, load.findings, strict=True)
+            UploadedTable(rows_written=count, bounds=bounds, findings=noticed.listed())
+            for count, bounds, noticed in zip(rows, load.bounds, load.findings, strict=True)
         ),
         rows_read=load.rows_read,
         findings=findings.listed(),

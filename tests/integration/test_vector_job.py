@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
+import pyproj
 import pytest
 import shapely
 from geopandas import GeoDataFrame
@@ -203,6 +204,39 @@ def test_coordinates_arrive_bit_for_bit(rig, write):
         shapely.get_coordinates(s).tobytes() == shapely.get_coordinates(o).tobytes()
         for s, o in zip(stored, shapes, strict=True)
     )
+
+
+_RING = [(30, -2), (30.1, -2), (30.1, -1.9), (30, -1.9)]
+_BOW_TIE = shapely.Polygon([(29, -3), (29.2, -2.8), (29.2, -3), (29, -2.8)])
+_WITH_A_SPIKE = shapely.Polygon([(30, -2), (30.1, -2), (31, -2), (30.1, -2), (30.1, -1.9)])  # cut off by the repair
+
+
+@pytest.mark.parametrize("options", [{}, {"target_crs": "EPSG:32735"}, {"geometry_params": {"keep_m": True}}])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [shapely.Point(30, -2), shapely.Point(31, -3), None],
+        [shapely.Polygon(_RING), _BOW_TIE, _WITH_A_SPIKE],
+        [shapely.Polygon(_RING), shapely.Polygon(_RING[::-1]), shapely.multipolygons([_BOW_TIE])],
+        [shapely.Polygon(_RING, [[(30.02, -1.98), (30.04, -1.98), (30.04, -1.95)]])],
+        [shapely.LineString([(30, -2, 5), (31, -3, 7)]), shapely.LineString([(29, -1), (28, 0)])],
+        ["LINESTRING ZM (30 -2 5 0.5, 31 -3 7 1)", "LINESTRING M (29 -1 5, 28 0 6)"],
+    ],
+    ids=["points", "polygons", "multi", "holes", "heights", "measures"],
+)
+def test_the_extent_told_is_that_of_the_stored_rows(rig, tmp_path, shapes, options):
+    made = [shapely.from_wkt(s) if isinstance(s, str) else s for s in shapes]
+    data = {"n": pa.array(range(len(made))), "geometry": pa.array(shapely.to_wkb(made, flavor="iso"), pa.binary())}
+    pq.write_table(pa.table(data), tmp_path / "f.parquet")
+    done = rig.load(tmp_path / "f.parquet", input_crs="EPSG:4326", **options)
+    [stored] = rig.query(
+        "select st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e) from (select st_extent(geom) as e from geo.t) as s"
+    )
+    if "target_crs" in options:
+        stored = pyproj.Transformer.from_crs(32735, 4326, always_xy=True).transform_bounds(*stored)
+        assert done.result.bbox == pytest.approx(stored, abs=1e-4)
+    else:
+        assert done.result.bbox == stored
 
 
 def test_unlike_types_share_one_table_when_asked_and_that_is_reported(rig, tmp_path):

@@ -160,6 +160,12 @@ def test_an_ordinary_file_ends_as_it_was_measured(geo, shared_data, name):
             f" from geo.{table}"
         )
         rows, distinct, stored = rows + count, distinct | set(ids), stored | set(types)
+        told = geo.api.query(
+            "select feature_count, bbox_minx, bbox_miny, bbox_maxx, bbox_maxy from geo.table_catalog"
+            f" where table_name = '{table}'"
+        )
+        west, south, east, north = box
+        assert told == [(count, max(west, -180), max(south, -90), min(east, 180), min(north, 90))]
         assert whole
         boxes.append(box)
     assert rows == len(distinct) == summary["total_rows_uploaded"]

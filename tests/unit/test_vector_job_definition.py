@@ -53,7 +53,7 @@ PREPARED = PreparedVector(layers=(LAYER,), size_bytes=1, etag="x", started_at=da
 UPLOADED = UploadedVector(
     layer=0,
     partition=0,
-    tables=(UploadedTable(rows_written=3, findings=(FINDING,)),),
+    tables=(UploadedTable(rows_written=3, bounds=(1, 2, 3, 4), findings=(FINDING,)),),
     rows_read=4,
     findings=(),
 )
