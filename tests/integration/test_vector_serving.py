@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -65,6 +69,26 @@ def test_the_public_sees_a_table_from_the_transaction_on_that_approves_it(api: A
         approve(api, wells)
         assert client.get(f"{TABLE}/items").json()["numberMatched"] == 2
         assert [c["id"] for c in client.get(COLLECTIONS).json()["collections"]] == ["wells_r_v1"]
+
+
+def test_values_that_json_has_no_type_for_are_served_all_the_same(api: Api, tmp_path: Path) -> None:
+    path, raw = tmp_path / "types.parquet", bytes(range(256))
+    lasting = [timedelta(hours=1, milliseconds=-1), -timedelta(seconds=5), None]
+    columns = {"raw": pa.array([raw, b"", None]), "lasting": pa.array(lasting, pa.duration("ms"))}
+    pq.write_table(pa.table({**columns, "lat": [1.0, 2.0, 3.0], "lon": [1.0, 2.0, 3.0]}), path)
+    api.runtime.storage.upload(path, BlobName("bronze-vectors", path.name))
+    body = {"dataset_id": "types", "resource_id": "r", "version_id": "v1", "access_level": "public"}
+    body |= {"container_name": "bronze-vectors", "file_name": path.name}
+    request = api.of("ann").post("/api/platform/submit", json=body).json()["request_id"]
+    api.drain()
+    approve(api, api.get(f"/api/platform/status/{request}"))
+    with served(api) as client:
+        found = client.get(f"{COLLECTIONS}/geo.types_r_v1/items").json()["features"]
+        tile = client.get(f"{COLLECTIONS}/geo.types_r_v1/tiles/WebMercatorQuad/0/0/0")
+    by_id = {feature["id"]: feature["properties"] for feature in found}
+    assert [by_id[n]["lasting"] for n in (1, 2, 3)] == ["PT3599.999S", "PT-5S", None]
+    assert [by_id[n]["raw"] for n in (1, 2, 3)] == [base64.b64encode(raw).decode(), "", None]
+    assert tile.status_code == 200 and b"PT-5S" in tile.content
 
 
 def test_tiles_come_from_the_view_and_items_from_the_table(api: Api, wells: dict) -> None:

@@ -32,6 +32,25 @@ class _Mark:
     updated_at: datetime | None
 
 
+class FeatureTable(PgCollection):
+    """A table whose values all have a form in JSON: bytes in base64, intervals as ISO 8601 durations in seconds."""
+
+    def _select_property_columns(self, properties: list[str] | None) -> list[str]:
+        types = {column.name: column.type for column in self.table_columns}
+        return [_shown(name, types[name]) for name in self.columns(properties)]
+
+
+def _shown(name: str, kind: str) -> str:
+    column = '"' + name.replace('"', '""') + '"'
+    match kind:
+        case "bytea":
+            return f"translate(encode({column}, 'base64'), E'\\n', '') AS {column}"
+        case "interval":
+            return f"'PT' || trim_scale(extract(epoch FROM {column})) || 'S' AS {column}"
+        case _:
+            return column
+
+
 @dataclass
 class FeatureTables:
     """Descriptions of the tables in geo.table_catalog, each read again when its mark changed."""
@@ -83,7 +102,7 @@ class FeatureTables:
                 continue
             fields = {**described.model_dump(by_alias=True), "id": described.table}
             fields |= {"title": row["title"], "description": row["description"]}
-            self._known[described.table] = (_mark(row), PgCollection.model_validate(fields))
+            self._known[described.table] = (_mark(row), FeatureTable.model_validate(fields))
 
 
 def _mark(row: asyncpg.Record) -> _Mark:
