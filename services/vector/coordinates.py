@@ -63,12 +63,17 @@ def find(names: Sequence[str], lat: str | None, lon: str | None, wkt: str | None
 
 
 def geometry(batch: pa.RecordBatch, where: CoordinateColumns) -> pa.Array:
-    """WKB of each row; null where the coordinates are missing or cannot be read."""
+    """WKB of each row; null where the coordinates are missing, of no bytes where they cannot be read."""
     if where.wkt is not None:
         texts = [(text or "").strip() for text in batch.column(where.wkt).cast(pa.string()).to_pylist()]
         return pa.array(_from_texts(texts), pa.binary())
     y, x = _numbers(batch.column(where.lat)), _numbers(batch.column(where.lon))
-    return wkb.from_points(x, y, ~(np.isfinite(x) & np.isfinite(y)))
+    missing = ~(np.isfinite(x) & np.isfinite(y))
+    found = wkb.from_points(x, y, missing)
+    if not missing.any():
+        return found
+    unread = missing & _filled(batch.column(where.lat)) & _filled(batch.column(where.lon))
+    return pc.if_else(pa.array(unread), pa.scalar(b"", pa.binary()), found)
 
 
 def _from_texts(texts: list[str]) -> np.ndarray:
@@ -78,14 +83,26 @@ def _from_texts(texts: list[str]) -> np.ndarray:
     found[~digits] = shapely.to_wkb(shapely.from_wkt(plain[~digits], on_invalid="ignore"), flavor="iso")
     for i in np.flatnonzero(digits):
         found[i] = _from_digits(texts[i])
+    found[[bool(text) and raw is None for text, raw in zip(texts, found, strict=True)]] = b""
     return found
 
 
-def _from_digits(text: str) -> bytes | None:
+def _from_digits(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        return None
+        return b""
+
+
+def _filled(column: pa.Array) -> np.ndarray:
+    """Where cells hold something."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        length = pc.utf8_length(pc.utf8_trim_whitespace(column))
+        filled = pc.fill_null(pc.greater(length, 0), False)
+    else:
+        filled = column.is_valid()
+    found: np.ndarray = filled.to_numpy(zero_copy_only=False)
+    return found
 
 
 def _without_srid(text: str) -> str:

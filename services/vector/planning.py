@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyproj
+import shapely
 
 from core.contracts.tables import SqlType
 from core.contracts.vector import ColumnPlan, GeometryOptions, LayerPlan, MixedTypes, ProcessVectorParameters, TablePlan
@@ -32,9 +34,12 @@ def planned(opened: OpenedLayer, parameters: ProcessVectorParameters, name: str,
     stated = reader.stated_crs
     srid = _srid(parameters.target_crs)
     measure = reference_systems.needs_bounds(stated, parameters.input_crs, parameters.target_crs)
-    found = _surveyed(reader, shown, measure=measure)
-    crs = reference_systems.source_crs(stated, parameters.input_crs, found.bounds, shown, findings)
-    area = _area(crs, parameters.target_crs, found.bounds, reader.feature_count, findings)
+    found = _surveyed(opened, measure=measure)
+    bounds = found.bounds
+    if stated.text is None and parameters.input_crs is None and bounds is not None:
+        bounds = _of_most(reader, bounds)
+    crs = reference_systems.source_crs(stated, parameters.input_crs, bounds, shown, findings)
+    area = _area(crs, parameters.target_crs, bounds, reader.feature_count, findings)
     named = _tables(found, parameters.geometry_params, name, findings)
     return LayerPlan(
         source=opened.plan.model_copy(update={"crs": crs, "area": area}),
@@ -76,7 +81,28 @@ def survey(reader: FeatureReader, *, measure: bool) -> Survey:
     return found
 
 
-def _surveyed(reader: FeatureReader, shown: str, *, measure: bool) -> Survey:
+def _of_most(reader: FeatureReader, bounds: Bounds) -> Bounds:
+    """The extent without what is no longitude and latitude, if that is the smaller part: a few such are mistakes."""
+    if reference_systems.looks_like_degrees(bounds):
+        return bounds
+    low, high, inside, all_of_them = np.full(2, np.inf), np.full(2, -np.inf), 0, 0
+    for geometry in reader.geometries(Findings()):
+        boxes = shapely.bounds(
+            shapely.from_wkb(geometry.drop_null().to_numpy(zero_copy_only=False), on_invalid="ignore")
+        )
+        boxes = boxes[np.isfinite(boxes).all(axis=1)]
+        degrees = boxes[reference_systems.are_degrees(boxes)]
+        inside, all_of_them = inside + len(degrees), all_of_them + len(boxes)
+        low = np.minimum(low, degrees[:, :2].min(axis=0, initial=np.inf))
+        high = np.maximum(high, degrees[:, 2:].max(axis=0, initial=-np.inf))
+    if 2 * inside <= all_of_them:
+        return bounds
+    (minx, miny), (maxx, maxy) = low.tolist(), high.tolist()
+    return (minx, miny, maxx, maxy)
+
+
+def _surveyed(opened: OpenedLayer, *, measure: bool) -> Survey:
+    reader, plan = opened.reader, opened.plan
     if reader.sure_type is not None and not measure:
         base, _, dimensions = reader.sure_type.partition(" ")
         codes = {name: code for code, name in wkb.NAMES.items()}
@@ -87,7 +113,14 @@ def _surveyed(reader: FeatureReader, shown: str, *, measure: bool) -> Survey:
             return Survey({codes[base]: reader.feature_count}, with_z, with_m)
     found = survey(reader, measure=measure)
     if not found.kinds:
-        raise NoFeatures(f"None of the {reader.feature_count:,} features of {shown} has a geometry.")
+        where = " and ".join(name for name in (plan.lat_name, plan.lon_name, plan.wkt_column) if name)
+        raise NoFeatures(
+            f"None of the {reader.feature_count:,} features of {plan.shown} has a geometry"
+            + (f" that can be read from {where}." if where else "."),
+            hint="Write numbers with a decimal point, such as -1.95, geometries as WKT or hexadecimal WKB."
+            if where
+            else "Check the file, or choose another layer with layer_name.",
+        )
     return found
 
 

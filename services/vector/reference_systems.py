@@ -6,6 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import pyproj
 from pyproj.aoi import AreaOfInterest
 from pyproj.exceptions import CRSError, ProjError
@@ -17,6 +18,7 @@ from services.vector.findings import Findings
 
 Bounds = tuple[float, float, float, float]
 LONLAT = "EPSG:4326"
+_DEGREES = np.array([180.0001, 90.0001, 180.0001, 90.0001])
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ def source_crs(stated: StatedCrs, given: str | None, bounds: Bounds | None, show
         )
         return LONLAT
     extent = "" if bounds is None else f" and its coordinates, {_shown(bounds)}, are no degrees"
-    raise CrsMissing(
-        f"{shown} states no coordinate reference system{extent}.",
-        hint="Set input_crs, for example EPSG:32735, or add the .prj file.",
-    )
+    hint = "Set input_crs, for example EPSG:32735, or add the .prj file."
+    if bounds is not None and looks_like_degrees((bounds[1], bounds[0], bounds[3], bounds[2])):
+        extent, hint = f"{extent}; with x and y exchanged they would be", "Exchange latitude and longitude."
+    raise CrsMissing(f"{shown} states no coordinate reference system{extent}.", hint=hint)
 
 
 def needs_bounds(stated: StatedCrs, given: str | None, target: str) -> bool:
@@ -70,8 +72,13 @@ def needs_bounds(stated: StatedCrs, given: str | None, target: str) -> bool:
 
 def looks_like_degrees(bounds: Bounds) -> bool:
     """True when all four are plausible longitudes and latitudes."""
-    minx, miny, maxx, maxy = bounds
-    return -180.0001 <= minx <= maxx <= 180.0001 and -90.0001 <= miny <= maxy <= 90.0001
+    return bool(are_degrees(np.array([bounds]))[0])
+
+
+def are_degrees(boxes: np.ndarray) -> np.ndarray:
+    """Which boxes, one a row, are plausible longitudes and latitudes."""
+    found: np.ndarray = (np.abs(boxes) <= _DEGREES).all(axis=1)
+    return found
 
 
 def transformation(source: str, target: str, area: Bounds | None = None) -> pyproj.Transformer | None:

@@ -13,6 +13,7 @@ from core.contracts.vector_findings import FindingCode
 from core.errors import ColumnsMissing, NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_reader
 from services.vector.findings import Findings
+from services.vector.readers import GEOMETRY
 
 
 def table(folder: Path, content: str | bytes, findings: Findings | None = None, **named: str) -> pa.Table:
@@ -28,9 +29,11 @@ def table(folder: Path, content: str | bytes, findings: Findings | None = None, 
     return result
 
 
+UNREADABLE = "unreadable"
+
+
 def points(found: pa.Table) -> list[str | None]:
-    shapes = shapely.from_wkb(found.column(-1).to_numpy())
-    return [None if s is None else s.wkt for s in shapes]
+    return [shapely.from_wkb(raw).wkt if raw else UNREADABLE if raw == b"" else None for raw in values(found, GEOMETRY)]
 
 
 def values(found: pa.Table, name: str) -> list[object]:
@@ -48,7 +51,7 @@ def test_named_columns_are_used(tmp_path):
 
 def test_wkt_is_found_and_leaves_the_attributes(tmp_path):
     found = table(tmp_path, 'name,wkt\na,"POLYGON ((0 0, 1 0, 1 1, 0 0))"\nb,SRID=4326;POINT (1 2)\nc,rubbish\nd,\n')
-    assert points(found) == ["POLYGON ((0 0, 1 0, 1 1, 0 0))", "POINT (1 2)", None, None]
+    assert points(found) == ["POLYGON ((0 0, 1 0, 1 1, 0 0))", "POINT (1 2)", UNREADABLE, None]
     assert found.column_names[:-1] == ["name"]
 
 
@@ -113,7 +116,7 @@ def test_not_available_is_null_in_a_column_of_numbers(tmp_path):
 
 def test_rows_with_unusable_coordinates_have_no_geometry(tmp_path):
     found = table(tmp_path, "lat,lon,v\n1,2,a\nnorth,2,b\n,2,c\n1,nan,d\n 3 , 4 ,e\n")
-    assert points(found) == ["POINT (2 1)", None, None, None, "POINT (4 3)"]
+    assert points(found) == ["POINT (2 1)", UNREADABLE, None, UNREADABLE, "POINT (4 3)"]
 
 
 def test_quoted_cells_may_hold_delimiters_and_line_ends(tmp_path):
