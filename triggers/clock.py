@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from croniter import CroniterError, croniter
@@ -11,6 +12,8 @@ from core.errors import ConfigurationError, InvalidRequest
 
 #: Two hosts' clocks, and a clock and its own alarm, differ by less.
 _TOLERANCE = timedelta(seconds=5)
+#: croniter's own: a moment that every host would choose for itself.
+_RANDOM = re.compile("(?<![a-z])r(?![a-z])", re.IGNORECASE)
 
 
 def chosen(setting: str, default: str) -> str:
@@ -38,8 +41,8 @@ def occurrence(schedule: str, fired: datetime | None = None) -> datetime:
 
 def _time(schedule: str, start: datetime, *, is_prev: bool) -> datetime:
     try:
-        if len(schedule.split()) != 6:
-            raise CroniterError("there are six fields")
+        if len(schedule.split()) != 6 or _RANDOM.search(schedule):
+            raise CroniterError("it takes six fields, none of them random")
         # NCRONTAB wants day of month and day of week both to match, where Unix takes either.
         times = croniter(schedule, start, second_at_beginning=True, day_or=False)
         found: datetime = times.get_prev(datetime) if is_prev else times.get_next(datetime)

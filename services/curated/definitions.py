@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import JsonValue, ValidationError
 
 from core.contracts.storage import BlobName
-from core.contracts.vector import ProcessVectorParameters
+from core.contracts.vector import MixedTypes, ProcessVectorParameters
 from core.contracts.vector_formats import VectorFormat
-from core.errors import InvalidRequest
+from core.errors import Conflict, InvalidRequest
 from core.models.catalog import WriteMode
 from core.models.curated import CuratedDataset, CuratedSourceType, CuratedUpdateStrategy
 
@@ -46,6 +46,8 @@ _OF_A_NEW_TABLE = {
     "indexes",
     "temporal_property",
 }
+#: Said once of a table, for as long as rows join it.
+_WORDS = {"license", "attribution", "keywords"}
 _IN_PARTS = (VectorFormat.SHAPEFILE, VectorFormat.MAPINFO)
 
 
@@ -82,6 +84,22 @@ def require_loadable(dataset: CuratedDataset) -> None:
         loading(dataset, "0" * 64, joins=joins)
 
 
+def require_kept(before: CuratedDataset, after: CuratedDataset) -> None:
+    """Raise Conflict where rows would go on to join a table that says of itself something else."""
+    upsert = CuratedUpdateStrategy.UPSERT
+    if before.last_updated_at is None or {before.update_strategy, after.update_strategy} != {upsert}:
+        return
+    fields = ("name", "description", "access_level", "system_role")
+    changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
+    config = sorted(_OF_A_NEW_TABLE | _WORDS)
+    changed += [f"source_config.{k}" for k in config if before.source_config.get(k) != after.source_config.get(k)]
+    if changed:
+        raise Conflict(
+            f"{', '.join(changed)} of {before.target_table_name} cannot change while rows are added to it.",
+            hint="Set update_strategy full_replace with it, update, and set upsert again.",
+        )
+
+
 def loading(dataset: CuratedDataset, sha256: str, *, joins: bool) -> ProcessVectorParameters:
     """How content with this checksum is loaded; with `joins` into the table that is there.
 
@@ -93,7 +111,10 @@ def loading(dataset: CuratedDataset, sha256: str, *, joins: bool) -> ProcessVect
         raise InvalidRequest(
             f"source_config.{unknown[0]} is not known.", hint=f"Known are {', '.join(sorted(_CONFIGURED))}."
         )
-    extension = str(config.pop("file_extension", None) or _extension(dataset))
+    extension = str(config.pop("file_extension", None) or _extension(dataset)).lower().lstrip(".")
+    shaping = config.get("geometry_params", {})
+    if isinstance(shaping, dict):  # else it is refused below
+        config["geometry_params"] = {"mixed": MixedTypes.GEOMETRY.value, **shaping}
     upserts = dataset.update_strategy is CuratedUpdateStrategy.UPSERT
     if upserts and len(dataset.update_key) == 1:
         config.setdefault("primary_key", dataset.update_key[0])
@@ -120,6 +141,11 @@ def loading(dataset: CuratedDataset, sha256: str, *, joins: bool) -> ProcessVect
     except ValidationError as e:
         problems = [f"{'.'.join(map(str, p['loc'])) or 'source_config'}: {p['msg']}" for p in e.errors()]
         raise InvalidRequest(f"The file cannot be loaded so: {'; '.join(problems)}.") from e
+    if parameters.geometry_params.mixed is MixedTypes.SPLIT:
+        raise InvalidRequest(
+            "source_config.geometry_params.mixed split makes several tables, and a curated dataset is one.",
+            hint="Leave it out, or set it to collection.",
+        )
     if parameters.file_extension in _IN_PARTS:
         raise InvalidRequest(
             f"A {parameters.file_extension.value} file has siblings, and a curated dataset is one file.",

@@ -217,6 +217,58 @@ def test_an_upsert_replaces_rows_of_the_same_key_and_adds_the_others(api: Api, r
     assert outcome(update(api)) == "updated"
 
 
+def test_a_table_that_rows_join_keeps_what_is_said_of_it(api: Api, remote: Remote) -> None:
+    offers(remote, "AAA", ETag='"1"')
+    register(api, remote, update_strategy="upsert", update_key=["iso3"])
+    assert api.of("ada").patch("/api/curated/datasets/admin0", json={"name": "Nations"}).status_code == 200
+    update(api)
+    for change in ({"name": "Lands"}, {"access_level": "ouo"}, {"source_config": {"license": "CC0"}}):
+        answer = api.of("ada").patch("/api/curated/datasets/admin0", json=change)
+        assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT"), change
+    anew = {"name": "Lands", "update_strategy": "full_replace", "update_key": []}
+    assert api.of("ada").patch("/api/curated/datasets/admin0", json=anew).status_code == 200
+    assert outcome(update(api)) == "updated"
+    assert api.query("SELECT title FROM geo.table_catalog") == [("Lands",)]
+
+
+def test_a_file_of_several_kinds_of_geometry_is_one_table(api: Api, remote: Remote) -> None:
+    mixed = json.loads(countries("AAA"))
+    point = {"type": "Feature", "properties": {"iso3": "BBB"}, "geometry": {"type": "Point", "coordinates": [50, 0]}}
+    mixed["features"].append(point)
+    remote.serves({PATH: Says(json.dumps(mixed).encode())})
+    register(api, remote)
+    assert outcome(update(api)) == "updated"
+    assert rows(api) == ["AAA", "BBB"]
+    assert outcome(update(api)) == "no_update_needed"
+
+
+def test_what_was_rejected_comes_back_with_another_version_or_on_request(api: Api, remote: Remote) -> None:
+    offers(remote, "AAA", ETag='"1"')
+    register(api, remote)
+    update(api)
+    approve(api)
+    offers(remote, "BBB", ETag='"2"')
+    update(api)
+    [(draft,)] = api.query("SELECT approval_id FROM app.dataset_approvals WHERE status = 'pending'")
+    api.of("rex").post(f"/api/approvals/{draft}/reject", json={"reason": "wrong"})
+    assert outcome(update(api)) == "no_update_needed"
+    assert rows(api) == ["AAA"]
+    assert outcome(update(api, force_update=True)) == "updated"
+    approve(api)
+    assert rows(api) == ["BBB"]
+
+
+def test_a_retry_of_a_failed_update_is_another_line_of_its_history(api: Api, remote: Remote) -> None:
+    remote.serves({PATH: Says(b"<html></html>")})
+    register(api, remote)
+    job = update(api)["jobId"]
+    answer = api.of("ada").post(f"/api/jobs/{job}/retry")
+    assert answer.is_success, answer.text
+    api.drain()
+    assert states(api) == ["failed", "failed"]
+    assert len(alerts(api)) == 2
+
+
 def test_a_blob_is_a_source_too(api: Api, remote: Remote) -> None:
     name = BlobName("bronze-vectors", "reference/countries.geojson")
     api.runtime.storage.put(countries("AAA"), name)
@@ -401,9 +453,12 @@ def test_a_dataset_is_listed_changed_switched_and_forgotten(api: Api, remote: Re
         ({"source_type": "blob", "source_url": "bronze-vectors/../a.geojson"}, "path"),
         ({"update_schedule": "0 1 * * *"}, "schedule"),
         ({"update_schedule": "0 0 0 30 2 *"}, "schedule"),
+        ({"update_schedule": "R R 1 * * *"}, "schedule"),
         ({"source_config": {"table_name": "geo"}}, "table_name"),
         ({"source_config": {"lat_name": "y"}}, "lon_name"),
         ({"source_config": {"file_extension": "shp"}}, "zip"),
+        ({"source_config": {"geometry_params": {"mixed": "split"}}}, "one"),
+        ({"source_config": {"geometry_params": 3}}, "geometry_params"),
         ({"update_strategy": "upsert"}, "update_key"),
         ({"update_key": ["iso3"]}, "update_key"),
         ({"target_table_name": "rivers"}, "target_table_name"),

@@ -162,7 +162,13 @@ def dataset(dataset_id: DatasetId, runtime: TheRuntime, _: Member) -> CuratedAns
 def change(dataset_id: DatasetId, body: ChangeCurated, runtime: TheRuntime, caller: Admin) -> CuratedAnswer:
     """Change its definition. What its table is made from is loaded again at the next update."""
     _require_callable(body.source_url, runtime)
-    made = runtime.curated.change(dataset_id, lambda before: _checked(body.applied(before)), caller)
+
+    def changed(before: CuratedDataset) -> CuratedDataset:
+        after = _checked(body.applied(before))
+        definitions.require_kept(before, after)
+        return after
+
+    made = runtime.curated.change(dataset_id, changed, caller)
     return CuratedAnswer(dataset=made)
 
 
