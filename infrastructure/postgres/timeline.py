@@ -107,10 +107,14 @@ class JobHistory:
                 asked.append("events_settled")
             return _select(conn, job, asked, values, limit, newest_first=newest_first)
 
-    def latest(self, job: JobView, wanted: EventFilter, limit: int) -> list[EventView]:
-        """The newest events first, as far as they can be seen."""
+    def latest(self, job: JobView, wanted: EventFilter, limit: int, before: int | None = None) -> list[EventView]:
+        """The newest events first, as far as they can be seen; only older ones than an event."""
+        conditions, values = [*_conditions(wanted)], {**_values(wanted)}
+        if before is not None:
+            conditions.append("events_before")
+            values["position"] = before
         with connection(self._pool) as conn:
-            return _select(conn, job, _conditions(wanted), _values(wanted), limit, newest_first=True)
+            return _select(conn, job, conditions, values, limit, newest_first=True)
 
     def counts(self, job: JobView) -> list[EventCount]:
         """Events by type and status."""

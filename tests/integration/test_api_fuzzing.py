@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 import schemathesis
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -54,6 +57,11 @@ def operations() -> list[str]:
 
 @pytest.mark.parametrize("operation", operations())
 def test_no_request_finds_a_defect_or_an_answer_that_is_not_described(described: OpenApiSchema, operation: str) -> None:
+    fuzz(described, operation)
+
+
+def fuzz(described: OpenApiSchema, operation: str) -> None:
+    """Send generated requests, always the same ones. Raises what the answers deserve."""
     method, path = operation.split()
     found = described[path][method]
 
@@ -63,3 +71,26 @@ def test_no_request_finds_a_defect_or_an_answer_that_is_not_described(described:
         case.call_and_validate(headers={"X-API-Key": "ada"}, checks=CHECKS)
 
     check()
+
+
+def test_a_defect_and_an_answer_that_is_not_described_are_found() -> None:
+    app = FastAPI()
+
+    @app.get("/sound")
+    def sound(n: int) -> dict[str, int]:
+        return {"n": n}
+
+    @app.get("/defect", responses={500: {}})
+    def defect() -> JSONResponse:
+        return JSONResponse({}, 500)
+
+    @app.get("/undescribed")
+    def undescribed() -> JSONResponse:
+        return JSONResponse({}, 418)
+
+    described = schemathesis.openapi.from_asgi("/openapi.json", app)
+    fuzz(described, "GET /sound")
+    with pytest.raises(FailureGroup, match="Server error"):
+        fuzz(described, "GET /defect")
+    with pytest.raises(FailureGroup, match="Undocumented status code"):
+        fuzz(described, "GET /undescribed")

@@ -254,5 +254,15 @@ def states(body: dict) -> set[str]:
 def test_health_is_degraded_while_a_runner_is_missing(place: Workplace) -> None:
     place.submit("hazard_heavy", "segfault", times=99)
     with place.worker() as worker:
-        place.until(lambda: worker.health()[1].get("status") == "degraded", "a dead runner was not noticed")
+        seen: list[tuple[int, dict]] = []
+
+        def restarting() -> bool:
+            seen.append(worker.health())
+            return "restarting" in states(seen[-1][1])
+
+        place.until(restarting, "a dead runner was not noticed")
+        code, body = seen[-1]
+        assert (code, body["status"]) == (503, "degraded")
         place.until(worker.healthy, "the runner was not started again")
+        [runner] = worker.health()[1]["runners"]
+        assert runner["restarts"] >= 1

@@ -258,6 +258,7 @@ class Admin:
         if what == "stats":
             return 200, js, json.dumps({
                 "connections": len(self.server.connections), **self.server.counters,
+                "faults": list(self.server.faults),
                 "queues": {q.name: q.runtime() for q in self.broker.queues.values()}})
         if method != "POST":
             return self._error(405, "POST expected")

@@ -15,6 +15,7 @@ from infrastructure.postgres.timeline import EventFilter
 from infrastructure.telemetry.traces import trace_id
 from triggers.http.access import TheRuntime
 from triggers.http.history import Event, event
+from triggers.http.paging import Cursor, Limit, cursor, position
 from triggers.http.scope import TheJob
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -33,7 +34,8 @@ _GRAVE: Mapping[JobEventStatus, Level] = {
     JobEventStatus.WARNING: Level.WARNING,
 }
 _ORDER = list(Level)
-_LOOKED_AT = 5000  #: of the newest lines, to find those of one component
+_LOOKED_AT = 5000  #: lines for one page, to find those of one component
+_KIND = "logs"
 
 
 class LogLine(BaseModel):
@@ -53,7 +55,7 @@ class LogLine(BaseModel):
 
 
 class JobLogs(BaseModel):
-    """The newest lines first. `trace_id` finds the job in collected traces, `correlation_id` in processes' logs."""
+    """The newest lines first; `next_cursor` is null at the end. `trace_id` finds the job in collected traces, `correlation_id` in processes' logs."""
 
     success: bool = True
     job_id: str
@@ -64,6 +66,7 @@ class JobLogs(BaseModel):
     row_count: int
     level_filter: Level
     timespan: timedelta
+    next_cursor: str | None
 
 
 @router.get("/{job_id}/logs")
@@ -71,29 +74,34 @@ def logs(
     job: TheJob,
     runtime: TheRuntime,
     level: Annotated[Level, Query(description="This and graver.")] = Level.INFO,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Limit = 100,
+    after: Cursor = None,
     timespan: Annotated[timedelta, Query(ge=timedelta(), description="How far back, ISO 8601.")] = timedelta(days=1),
     component: Annotated[
         str | None, Query(pattern=r"^[a-z]{1,20}$", description="job, stage, task or callback.")
     ] = None,
 ) -> JobLogs:
-    """What happened to a job, as a log; newest first."""
+    """What happened to a job, as a log; newest first. Of one component a page may be short of lines, and not the last."""
     wanted = _ORDER[_ORDER.index(level) :]
     statuses = tuple(status for status in JobEventStatus if _level(status) in wanted)
     since = max(datetime.now(UTC) - min(timespan, timedelta(days=36500)), job.created_at)
     looked_at = limit if component is None else _LOOKED_AT
-    found = runtime.history.latest(job, EventFilter(event_statuses=statuses, since=since), looked_at)
-    told = [_line(event(e, job)) for e in found]
-    lines = [line for line in told if component in (None, line.component)][:limit]
+    place = position(_KIND, after, 1)
+    wanted_events = EventFilter(event_statuses=statuses, since=since)
+    found = runtime.history.latest(job, wanted_events, looked_at, place[0] if place else None)
+    told = [(e.event_id, _line(event(e, job))) for e in found]
+    page = [(number, line) for number, line in told if component in (None, line.component)][:limit]
+    last = page[-1][0] if len(page) == limit else found[-1].event_id if len(found) == looked_at else None
     return JobLogs(
         job_id=job.job_id,
         run=job.run,
         trace_id=trace_id(job.job_id),
         correlation_id=job.correlation_id,
-        logs=lines,
-        row_count=len(lines),
+        logs=[line for _, line in page],
+        row_count=len(page),
         level_filter=level,
         timespan=timespan,
+        next_cursor=last and cursor(_KIND, last),
     )
 
 
