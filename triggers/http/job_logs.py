@@ -55,7 +55,10 @@ class LogLine(BaseModel):
 
 
 class JobLogs(BaseModel):
-    """The newest lines first; `next_cursor` is null at the end. `trace_id` finds the job in collected traces, `correlation_id` in processes' logs."""
+    """The newest lines first; `next_cursor` is null at the end.
+
+    `trace_id` finds the job in collected traces, `correlation_id` in processes' logs.
+    """
 
     success: bool = True
     job_id: str
@@ -81,7 +84,7 @@ def logs(
         str | None, Query(pattern=r"^[a-z]{1,20}$", description="job, stage, task or callback.")
     ] = None,
 ) -> JobLogs:
-    """What happened to a job, as a log; newest first. Of one component a page may be short of lines, and not the last."""
+    """What happened to a job, as a log; newest first. Pages of one `component` may be short."""
     wanted = _ORDER[_ORDER.index(level) :]
     statuses = tuple(status for status in JobEventStatus if _level(status) in wanted)
     since = max(datetime.now(UTC) - min(timespan, timedelta(days=36500)), job.created_at)
