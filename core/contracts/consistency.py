@@ -37,6 +37,7 @@ RULES: Mapping[DriftKind, Rule] = {
     ),
     DriftKind.RECORD_WITHOUT_STAC_ITEM: Rule(_ERROR, "Make the item from the record."),
     DriftKind.BROKEN_BACKLINK: Rule(_ERROR, "Have the record name the item that shows it."),
+    DriftKind.CHANGED_ITEM: Rule(_ERROR, "Make the item from the record again."),
     DriftKind.MISSING_BLOB: Rule(_ERROR, "Submit the source again, restore the file, or unpublish the raster."),
     DriftKind.CHANGED_BLOB: Rule(_ERROR, "Compare its checksum; if the content is another, submit the source again."),
     DriftKind.ORPHAN_BLOB: Rule(_INFO, "Catalogue it with register_silver_blobs, or delete it."),
@@ -55,6 +56,7 @@ RULES: Mapping[DriftKind, Rule] = {
     DriftKind.DANGLING_REF: Rule(_WARNING, "Have the reference name the record's item."),
     DriftKind.STALE_REVISION: Rule(_ERROR, "Submit the source again, or unpublish what is left of it."),
     DriftKind.MISSING_REF: Rule(_WARNING, "Write the reference from the record."),
+    DriftKind.MISSING_RUN: Rule(_WARNING, "Restore the row of app.vector_etl_tracking, or submit the source again."),
 }
 
 

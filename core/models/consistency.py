@@ -17,6 +17,7 @@ class DriftKind(StrEnum):
     STAC_ITEM_WITHOUT_RECORD = "stac_item_without_record"  #: nothing describes the COG or table that an item shows
     RECORD_WITHOUT_STAC_ITEM = "record_without_stac_item"  #: a described COG or table that STAC does not show
     BROKEN_BACKLINK = "broken_backlink"  #: a record names another item than the one that shows it
+    CHANGED_ITEM = "changed_item"  #: an item says something else than was written
     MISSING_BLOB = "missing_blob"  #: the file of a described COG is not in storage
     CHANGED_BLOB = "changed_blob"  #: the file of a described COG has another size or ETag
     ORPHAN_BLOB = "orphan_blob"  #: an output in storage that nothing speaks of
@@ -33,6 +34,7 @@ class DriftKind(StrEnum):
     DANGLING_REF = "dangling_ref"  #: a dataset's reference leads to no item
     STALE_REVISION = "stale_revision"  #: the revision in force is of an item that is gone, or shows something else
     MISSING_REF = "missing_ref"  #: a dataset's COG or table that its references do not name
+    MISSING_RUN = "missing_run"  #: a dataset's table of which nobody knows any more how it was filled
 
 
 class DriftSeverity(StrEnum):

@@ -28,6 +28,9 @@ PUBLICATION = (
     "app:revocation_reason",
 )
 
+#: What is written into items after they were made: by reviews, and by those who change how a COG is drawn.
+WRITTEN_LATER = (*PUBLICATION, "renders")
+
 
 def write_items(conn: Connection, collection_id: str, items: Sequence[Mapping[str, JsonValue]]) -> None:
     """Write items into a collection that is there and locked by the caller.
@@ -43,9 +46,15 @@ def write_items(conn: Connection, collection_id: str, items: Sequence[Mapping[st
         documents.append({**item, "properties": properties})
     conn.execute(_SQL["delete_items"], {"collection_id": collection_id, "ids": ids})
     conn.execute(_SQL["create_items"], {"items": json.dumps(documents)})
-    stored = conn.execute(_SQL["count_items"], {"collection_id": collection_id, "ids": ids}).fetchone()
-    if stored != (len(ids),):
-        raise ContractViolation(f"pgSTAC holds {stored and stored[0]} of {len(ids)} items written to {collection_id}.")
+    stored = note_digests(conn, collection_id, ids)
+    if stored != len(ids):
+        raise ContractViolation(f"pgSTAC holds {stored} of {len(ids)} items written to {collection_id}.")
+
+
+def note_digests(conn: Connection, collection_id: str, ids: Sequence[str]) -> int:
+    """Let items count as ours as they are now; how many there are."""
+    values = {"collection_id": collection_id, "ids": ids, "later": list(WRITTEN_LATER)}
+    return conn.execute(_SQL["note_digests"], values).rowcount
 
 
 def get_item(conn: Connection, collection_id: str, item_id: str) -> Json | None:

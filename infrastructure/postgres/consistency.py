@@ -37,6 +37,7 @@ from core.models.consistency import (
     DriftSeverity,
     FindingState,
 )
+from infrastructure.pgstac import WRITTEN_LATER
 from infrastructure.postgres import audit
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
 from infrastructure.postgres.queries import Queries
@@ -46,6 +47,7 @@ _SQL = Queries("consistency")
 _DRIFT = Queries("drift")
 _COGS = Queries("cog_metadata")
 _REPAIRS = Queries("repairs")
+_LATER = {"later": list(WRITTEN_LATER)}
 Extent = tuple[float, float, float, float]
 
 
@@ -134,7 +136,7 @@ class PostgresConsistency:
             with conn.transaction():
                 conn.execute(_SQL["snapshot"])
                 for block in ("seen_items", "seen_files"):
-                    conn.execute(_DRIFT[block])
+                    conn.execute(_DRIFT[block], _LATER)
                 statement = sql.SQL(_SQL["orphans"]).format(rule=sql.SQL(_DRIFT[DriftKind.ORPHAN_BLOB.value]))
                 asked = {"started": started, "settled": started - self._settled}
                 limits = {"suffix": wanted.suffix.lower(), "limit": wanted.limit}
@@ -195,7 +197,7 @@ class PostgresConsistency:
 
 def _compare(conn: Connection, scope: ComparisonScope, job_id: str, asked: Mapping[str, object]) -> Compared:
     for block in ("seen_items", "seen_files", "seen_tables", "analyze_items"):
-        conn.execute(_DRIFT[block])
+        conn.execute(_DRIFT[block], _LATER)
     conn.execute(_SQL["create_drift"])
     kinds = [kind for kind, rule in RULES.items() if scope in rule.scopes]
     for kind in kinds:

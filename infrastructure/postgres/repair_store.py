@@ -20,6 +20,7 @@ from core.models.audit import AuditAction
 from core.models.catalog import GeoTableCatalog
 from core.models.cogs import CogMetadata
 from core.models.consistency import Repair
+from infrastructure.pgstac import note_digests
 from infrastructure.postgres import audit
 from infrastructure.postgres.job_store import submit_in
 from infrastructure.postgres.pool import Connection, Pool, connection, transaction
@@ -99,6 +100,7 @@ def _put_item(conn: Connection, target: RepairTarget, repair: Repair) -> None:
     conn.execute(_PGSTAC["delete_items"], names)
     if repair.before["item"] is not None:
         conn.execute(_PGSTAC["create_items"], {"items": json.dumps([repair.before["item"]])})
+        note_digests(conn, str(target.collection_id), [str(target.item_id)])
 
 
 def _put_collection(conn: Connection, target: RepairTarget, repair: Repair) -> None:

@@ -182,6 +182,7 @@ def set_column_type(conn: Connection, table: sql.Identifier, column: str, stated
 #: What is missing here needs a person.
 _MEND: Mapping[DriftKind, Callable[[Connection, RepairDrift], None]] = {
     DriftKind.RECORD_WITHOUT_STAC_ITEM: _rebuild,
+    DriftKind.CHANGED_ITEM: _rebuild,
     DriftKind.WRONG_EXTENT: _rebuild,
     DriftKind.WRONG_COUNT: _rebuild,
     DriftKind.WRONG_SRID: _rebuild,

@@ -25,6 +25,7 @@ from services.vector.metadata import VectorMetadata
 
 _REBUILT = (
     DriftKind.RECORD_WITHOUT_STAC_ITEM,
+    DriftKind.CHANGED_ITEM,
     DriftKind.WRONG_EXTENT,
     DriftKind.WRONG_COUNT,
     DriftKind.WRONG_SRID,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from tests.support.raster import UTM, write_tiff
 from triggers.timers import TIMERS
 
 ROUTE = "/api/admin/consistency"
+TABLE = "hills_wells_v1"
+ALL_TABLES = {"data_type": "vector", "items": [TABLE]}
 
 
 def compare(api: Api, scope: str = "full") -> dict:
@@ -79,7 +82,26 @@ def test_replaced_rejected_and_unpublished_data_leave_nothing_that_disagrees(hea
     assert findings(healthy) == set(), "once a dataset was taken back"
 
 
-TABLE = "hills_wells_v1"
+def test_what_reviews_styles_and_repairs_write_is_no_change_of_an_item(healthy: Api) -> None:
+    [cog_id, _, _], ada = cog(healthy), healthy.of("ada")
+    done = [
+        ada.post(
+            f"/api/raster/{quote(cog_id)}/renders", json={"render_id": "dim", "title": "D", "render": {"bidx": [1]}}
+        ),
+        ada.post("/api/jobs/submit/rebuild_stac", json={**ALL_TABLES, "dry_run": False, "force_recreate": True}),
+    ]
+    healthy.drain()
+    for approval in healthy.get("/api/approvals")["approvals"]:
+        done.append(ada.post(f"/api/approvals/{approval['approval_id']}/revoke", json={"reason": "a mistake"}))
+    assert [answer.status_code for answer in done] == [201, 202, 200, 200], [answer.text for answer in done]
+    compare(healthy)
+    assert findings(healthy) == set()
+
+
+def test_an_item_that_a_tool_wrote_again_is_found_even_where_its_document_is_the_same(healthy: Api) -> None:
+    healthy.query("SELECT pgstac.upsert_item(pgstac.get_item(id, collection)) FROM pgstac.items")
+    compare(healthy)
+    assert {kind for kind, _ in findings(healthy)} == {"changed_item"}
 
 
 @pytest.mark.parametrize(

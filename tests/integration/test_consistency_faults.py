@@ -9,7 +9,8 @@ import pytest
 
 from core.contracts.storage import BlobName
 from tests.integration.test_consistency import ROUTE, TABLE, age, compare
-from tests.integration.test_repairs import repair
+from tests.integration.test_raster_reports import put_cog
+from tests.integration.test_repairs import repair, run
 from tests.support.api import Api
 from tests.support.catalogue import catalogue
 from tests.support.hills import approve
@@ -20,6 +21,11 @@ _ITEM = "DELETE FROM pgstac.items WHERE id = {item!r}"
 _HIDE = (
     "UPDATE pgstac.items SET content = jsonb_set(content, '{{properties,app:published}}', 'false') WHERE id = {item!r}"
 )
+_EDIT = (
+    "UPDATE pgstac.items SET content = jsonb_set(content, '{{properties,title}}', '\"Better words\"')"
+    " WHERE id = {item!r}"
+)
+_LIFT = "UPDATE pgstac.items SET geometry = ST_Translate(geometry, 1, 0) WHERE id = {item!r}"
 _SHRINK = (
     "UPDATE pgstac.collections SET content = jsonb_set(content, '{{extent,spatial,bbox,0,2}}',"
     " content #> '{{extent,spatial,bbox,0,0}}') WHERE id = {collection!r}"
@@ -40,6 +46,8 @@ ON_RASTERS = (
         True,
     ),
     (_HIDE, "published_mismatch", "item:{collection}/{item}", True),
+    (_EDIT, "changed_item", "cog:{cog}", True),
+    (_LIFT, "changed_item", "cog:{cog}", True),
     (
         "UPDATE app.dataset_refs SET stac_item_id = 'x' || stac_item_id WHERE cog_id = {cog!r}",
         "dangling_ref",
@@ -84,7 +92,21 @@ ON_TABLES = (
         "item:system-vectors/{item}",
         True,
     ),
+    (_EDIT, "changed_item", "table:{table}", True),
     ("DELETE FROM app.dataset_refs WHERE table_name = {table!r}", "missing_ref", "table:{table}", True),
+    (
+        "UPDATE app.dataset_refs SET stac_item_id = 'x' || stac_item_id WHERE table_name = {table!r}",
+        "dangling_ref",
+        "ref:system-vectors/x{item}",
+        True,
+    ),
+    ("DELETE FROM app.vector_etl_tracking WHERE table_name = {table!r}", "missing_run", "table:{table}", False),
+    (
+        "DELETE FROM geo.table_catalog WHERE table_name = {table!r}",
+        "table_without_catalog_row",
+        "table:{table}",
+        False,
+    ),
     ("DROP TABLE geo.{table}", "catalog_row_without_table", "table:{table}", False),
     (
         "CREATE TABLE geo.stray_{table} (geom geometry(Point, 4326))",
@@ -93,6 +115,14 @@ ON_TABLES = (
         False,
     ),
 )
+#: What is done to collections with a mosaic. Of the two that are left, one loses its file, the other stays as it is.
+ON_MOSAICS = (
+    "DELETE FROM pgstac.searches WHERE hash = (SELECT content -> 'summaries' -> 'mosaic:search_id' ->> 0"
+    " FROM pgstac.collections WHERE id = {collection!r})",
+    "UPDATE pgstac.collections SET content = jsonb_set(content, '{{assets,mosaicjson,app:members}}', '\"other\"')"
+    " WHERE id = {collection!r}",
+)
+_MOSAICS = "terrain-in-many-pieces"
 
 
 @pytest.fixture
@@ -100,7 +130,22 @@ def thousand(api: Api, hills: dict[str, str], tmp_path: Path) -> Api:
     for job in hills.values():
         approve(api, job)
     make_many(api.db, api.runtime.storage, tmp_path / "storage", rasters=RASTERS, tables=TABLES)
+    for n in range(len(ON_MOSAICS) + 2):
+        container = f"silver-pieces-{n}"
+        for place in (1, 2):
+            put_cog(api, tmp_path, f"{place}.tif", 400 * place, container)
+        asked = {"container_name": container, "collection_id": f"{_MOSAICS}-{n}", "create_mosaicjson": True}
+        run(api, "stac_catalog_container", **asked, access_level="ouo")
     return api
+
+
+def mosaic_of(api: Api, collection: str) -> BlobName:
+    """The mosaic's file."""
+    query = f"SELECT content -> 'assets' -> 'mosaicjson' ->> 'href' FROM pgstac.collections WHERE id = {collection!r}"
+    [(href,)] = api.query(query)
+    name = api.runtime.storage.parse_href(href)
+    assert name is not None
+    return name
 
 
 @pytest.mark.parametrize("seed", [7])
@@ -119,11 +164,13 @@ def test_every_damage_to_a_thousand_datasets_is_reported_and_all_that_may_be_is_
     again = compare(thousand)
     assert (_open(thousand), again["opened"], again["closed"]) == (left, 0, 0)
     healed = catalogue(thousand)
-    for part in ("items", "collections", "tables", "runs", "reviews", "reviewed"):
+    for part in ("items", "collections", "reviews", "reviewed"):
         assert healed[part] == before[part], part
+    for n in range(len(ON_MOSAICS) + 2):
+        assert thousand.runtime.storage.head(mosaic_of(thousand, f"{_MOSAICS}-{n}"))
     # The files that were restored from a copy have other ETags; what needs a person is still lost.
     lost = tuple(object_.partition(":")[2].replace("/", ":") for _, object_ in left)
-    for part in ("cogs", "references", "revisions", "columns", "indexes"):
+    for part in ("cogs", "tables", "runs", "references", "revisions", "columns", "indexes"):
         gone = {name for name in before[part] if name not in healed[part]}
         assert all(name.removeprefix("geo.").startswith(lost) for name in gone), part
         assert {name: _plain(healed[part][name]) for name in before[part] if name not in gone} == {
@@ -139,7 +186,7 @@ def _damage(api: Api, root: Path, chance: random.Random) -> tuple[set[tuple[str,
     """The findings expected: those that are mended, and those for a person."""
     cog_id, container, path = cog_of(api)
     collection, item = cog_id.split(":")
-    numbers, tables = chance.sample(range(1, RASTERS + 1), 60), chance.sample(range(1, TABLES + 1), 60)
+    numbers, tables = chance.sample(range(1, RASTERS + 1), 90), chance.sample(range(1, TABLES + 1), 90)
     mended: set[tuple[str, str]] = set()
     left: set[tuple[str, str]] = set()
     statements = []
@@ -155,6 +202,14 @@ def _damage(api: Api, root: Path, chance: random.Random) -> tuple[set[tuple[str,
             names = {"table": f"{TABLE}_{n}", "item": f"postgis-geo-{TABLE}_{n}"}
             statements.append(damage.format(**names))
             (mended if automatic else left).add((kind, name.format(**names)))
+            if damage.startswith("DELETE FROM geo.table_catalog"):
+                left.add(("stac_item_without_record", "item:system-vectors/{item}".format(**names)))
+    for n, damage in enumerate(ON_MOSAICS):
+        statements.append(damage.format(collection=f"{_MOSAICS}-{n}"))
+        mended.add(("stale_mosaic", f"collection:{_MOSAICS}-{n}"))
+    lost = mosaic_of(api, f"{_MOSAICS}-{len(ON_MOSAICS)}")
+    api.runtime.storage.delete(lost)
+    mended.add(("stale_mosaic", f"collection:{_MOSAICS}-{len(ON_MOSAICS)}"))
     statements.append(_SHRINK.format(collection=collection))
     mended.add(("stale_collection_extent", f"collection:{collection}"))
     chance.shuffle(statements)

@@ -61,6 +61,8 @@ DAMAGES = (
     f"ALTER TABLE geo.{TABLE} ALTER geom TYPE geometry",
     "UPDATE geo.table_catalog SET published = false, published_at = NULL",
     HIDDEN,
+    "UPDATE pgstac.items SET content = jsonb_set(content, '{properties,title}', '\"Better words\"')",
+    "UPDATE pgstac.items SET content = content #- '{assets,data,roles}', geometry = ST_Translate(geometry, 1, 0)",
     SMALL,
     "UPDATE app.dataset_refs SET stac_item_id = stac_item_id || '-elsewhere'",
     "DELETE FROM app.dataset_refs",

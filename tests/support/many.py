@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from core.contracts.storage import BlobName
+from infrastructure.pgstac import WRITTEN_LATER
 from infrastructure.storage.local import LocalStorage
 
 # Items are copied as pgSTAC stores them: taking a hundred thousand documents apart costs it a quarter of an hour.
@@ -69,6 +70,11 @@ BEGIN
 END $$
 """
 
+# Copies say something else than what they were copied from.
+DIGESTS = """
+UPDATE pgstac.items
+SET private = jsonb_build_object('digest', app.item_digest(content, geometry, datetime, end_datetime, %(later)s))
+"""
 
 _BATCH = 5000  #: items in a statement
 
@@ -94,4 +100,5 @@ def make_many(db: str, storage: LocalStorage, root: Path, *, rasters: int, table
             conn.execute(RASTERS, {"first": first, "etags": etags[first : first + _BATCH]})
         if tables:
             conn.execute(TABLES.format(count=tables))
+        conn.execute(DIGESTS, {"later": list(WRITTEN_LATER)})
         conn.execute("ANALYZE")

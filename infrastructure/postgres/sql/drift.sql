@@ -7,6 +7,7 @@ SELECT i.collection, i.id, i.datetime AS starts, i.end_datetime AS ends,
     c.assets -> 'data' ->> 'href' AS href,
     app.cog_href(jsonb_build_object('assets', c.assets)) AS cog,
     ARRAY(SELECT a.value ->> 'href' FROM jsonb_each(c.assets) a WHERE a.key <> 'data') AS further,
+    i.private -> 'digest' IS DISTINCT FROM to_jsonb(app.item_digest(i.content, i.geometry, i.datetime, i.end_datetime, %(later)s)) AS changed,
     (c.bbox ->> 0)::float AS west, (c.bbox ->> 1)::float AS south, (c.bbox ->> 2)::float AS east, (c.bbox ->> 3)::float AS north
 FROM pgstac.items i, jsonb_to_record(i.content) AS c (properties jsonb, assets jsonb, bbox jsonb)
 
@@ -76,6 +77,22 @@ JOIN (SELECT table_name, min(collection) AS collection, min(id) AS id, count(*) 
     USING (table_name)
 WHERE NOT EXISTS (
     SELECT FROM seen_items o WHERE o.collection = t.stac_collection_id AND o.id = t.stac_item_id AND o.table_name = t.table_name)
+
+-- name: changed_item
+-- Items that say something else than was written, and still show the record that names them.
+SELECT 'cog:' || c.cog_id AS object,
+    format('%%s/%%s, which shows COG %%s, is not as it was written.', i.collection, i.id, c.cog_id) AS cause,
+    jsonb_build_object('cog_id', c.cog_id, 'collection_id', i.collection, 'item_id', i.id) AS detail,
+    c.footprint IS NOT NULL AND c.etl_job_id IS NOT NULL AND c.processed_at IS NOT NULL AS automatic
+FROM seen_items i JOIN app.cog_metadata c ON c.stac_collection_id = i.collection AND c.stac_item_id = i.id AND c.cog_url = i.href
+WHERE i.changed
+UNION ALL
+SELECT 'table:' || t.table_name, format('%%s/%%s, which shows table %%s, is not as it was written.', i.collection, i.id, t.table_name),
+    jsonb_build_object('table_name', t.table_name, 'collection_id', i.collection, 'item_id', i.id),
+    t.relation IS NOT NULL AND t.bbox_minx IS NOT NULL
+FROM seen_items i
+JOIN seen_tables t ON t.stac_collection_id = i.collection AND t.stac_item_id = i.id AND t.table_name = i.table_name
+WHERE i.changed
 
 -- name: missing_blob
 -- Described files that the listing did not have. What was described while it was made may have come after it.
@@ -214,7 +231,7 @@ LEFT JOIN geo.table_catalog t ON t.stac_collection_id = i.collection AND t.stac_
 WHERE i.published <> (a.approval_id IS NOT NULL) OR t.published <> (a.approval_id IS NOT NULL)
 
 -- name: stale_collection_extent
--- Collections that do not cover their items in space or time. An open end covers everything.
+-- Collections that do not cover their items in space or time. An open end covers everything. What others wrote counts once it is mended.
 SELECT 'collection:' || s.id AS object, format('Collection %%s does not cover its items.', s.id) AS cause,
     jsonb_build_object('collection_id', s.id) AS detail, true AS automatic
 FROM (
@@ -224,7 +241,7 @@ FROM (
 JOIN (
     SELECT i.collection, min(CASE WHEN i.west > i.east THEN -180 ELSE i.west END) AS west, min(i.south) AS south,
         max(CASE WHEN i.west > i.east THEN 180 ELSE i.east END) AS east, max(i.north) AS north, min(i.starts) AS starts, max(i.ends) AS ends
-    FROM seen_items i GROUP BY i.collection
+    FROM seen_items i WHERE NOT i.changed GROUP BY i.collection
 ) u ON u.collection = s.id
 CROSS JOIN LATERAL (SELECT jsonb_array_length(s.box) / 2 AS half) h
 WHERE (s.box ->> 0)::float > u.west OR (s.box ->> 1)::float > u.south OR (s.box ->> h.half)::float < u.east
@@ -299,3 +316,11 @@ FROM geo.table_catalog t
 JOIN app.vector_etl_tracking v ON v.table_name = t.table_name AND v.status = 'completed'
 LEFT JOIN app.dataset_refs r ON r.table_name = t.table_name
 WHERE v.dataset_id IS NOT NULL AND r.table_name IS NULL
+
+-- name: missing_run
+-- Tables of a dataset whose finished run is gone, and with it where their rows came from and when.
+SELECT 'table:' || t.table_name AS object, format('No run tells how table %%s.%%s was filled.', t.schema_name, t.table_name) AS cause,
+    jsonb_build_object('table_name', t.table_name, 'collection_id', t.stac_collection_id, 'item_id', t.stac_item_id) AS detail,
+    false AS automatic
+FROM geo.table_catalog t JOIN app.dataset_refs r USING (table_name)
+WHERE NOT EXISTS (SELECT FROM app.vector_etl_tracking v WHERE v.table_name = t.table_name AND v.status = 'completed')

@@ -30,9 +30,11 @@ DELETE FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(id
 -- Add items.
 SELECT pgstac.create_items(%(items)s::jsonb)
 
--- name: count_items
--- How many of these items are there.
-SELECT count(*) FROM pgstac.items WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
+-- name: note_digests
+-- Remember what was written, so that a comparison sees what others write. pgSTAC shows `private` to nobody.
+UPDATE pgstac.items
+SET private = jsonb_build_object('digest', app.item_digest(content, geometry, datetime, end_datetime, %(later)s))
+WHERE collection = %(collection_id)s AND id = ANY (%(ids)s)
 
 -- name: cogs
 -- The COGs of a collection's items.
