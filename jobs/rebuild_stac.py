@@ -12,9 +12,9 @@ from core.contracts.repairs import (
     RebuildItem,
     RebuildStacParameters,
     RebuildStacResult,
-    Refused,
 )
 from core.states import FailurePolicy
+from jobs.mended import outcome
 
 _VALIDATE, _REBUILD = "validate", "rebuild"
 
@@ -31,13 +31,14 @@ def _rebuild(parameters: RebuildStacParameters, results: StageResults) -> Iterat
 
 
 def _finalize(parameters: RebuildStacParameters, results: StageResults) -> RebuildStacResult:
-    failures = sorted(results.failed(_REBUILD).items())
+    candidates = results.one(STAC_REBUILD_VALIDATE, _VALIDATE).candidates
+    mended = outcome(results, STAC_REBUILD_ITEM, _REBUILD, {one.item: one.item for one in candidates})
     return RebuildStacResult(
         job_type=JOB.name,
         dry_run=parameters.dry_run,
-        candidates=results.one(STAC_REBUILD_VALIDATE, _VALIDATE).candidates,
-        rebuilt=tuple(item for _, item in sorted(results.of(STAC_REBUILD_ITEM, _REBUILD).items())),
-        failed=tuple(Refused(object=key, reason=why.message) for key, why in failures),
+        candidates=candidates,
+        rebuilt=mended.done,
+        failed=mended.failed,
     )
 
 

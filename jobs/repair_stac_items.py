@@ -8,12 +8,12 @@ from core.contracts.jobs import Job, Parallelism, Stage, StageResults, TaskSpec
 from core.contracts.repairs import (
     STAC_REPAIR_INVENTORY,
     STAC_REPAIR_ITEM,
-    Refused,
     RepairOne,
     RepairStacItemsParameters,
     RepairStacItemsResult,
 )
 from core.states import FailurePolicy
+from jobs.mended import outcome
 
 _INVENTORY, _REPAIR = "inventory", "repair"
 
@@ -31,15 +31,13 @@ def _repair(parameters: RepairStacItemsParameters, results: StageResults) -> Ite
 def _finalize(parameters: RepairStacItemsParameters, results: StageResults) -> RepairStacItemsResult:
     found = results.one(STAC_REPAIR_INVENTORY, _INVENTORY).findings
     objects = {str(finding.finding_id): finding.object for finding in found}
-    tried = [item for _, item in sorted(results.of(STAC_REPAIR_ITEM, _REPAIR).items())]
-    refused = [Refused(object=item.object, reason=item.refused) for item in tried if item.refused is not None]
-    failures = sorted(results.failed(_REPAIR).items())
+    mended = outcome(results, STAC_REPAIR_ITEM, _REPAIR, objects)
     return RepairStacItemsResult(
         job_type=JOB.name,
         dry_run=parameters.dry_run,
         findings=found,
-        repaired=tuple(item for item in tried if item.refused is None),
-        failed=(*refused, *(Refused(object=objects[key], reason=why.message) for key, why in failures)),
+        repaired=mended.done,
+        failed=mended.failed,
     )
 
 
