@@ -67,13 +67,18 @@ def geometry(batch: pa.RecordBatch, where: CoordinateColumns) -> pa.Array:
     if where.wkt is not None:
         texts = [(text or "").strip() for text in batch.column(where.wkt).cast(pa.string()).to_pylist()]
         return pa.array(_from_texts(texts), pa.binary())
-    y, x = _numbers(batch.column(where.lat)), _numbers(batch.column(where.lon))
+    x, y = positions(batch, where)
     missing = ~(np.isfinite(x) & np.isfinite(y))
     found = wkb.from_points(x, y, missing)
     if not missing.any():
         return found
     unread = missing & _filled(batch.column(where.lat)) & _filled(batch.column(where.lon))
     return pc.if_else(pa.array(unread), pa.scalar(b"", pa.binary()), found)
+
+
+def positions(batch: pa.RecordBatch, where: CoordinateColumns) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of each row of a table with a column for each; no numbers where there are none."""
+    return _numbers(batch.column(where.lon)), _numbers(batch.column(where.lat))
 
 
 def _from_texts(texts: list[str]) -> np.ndarray:

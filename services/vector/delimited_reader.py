@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +27,14 @@ from core.errors import NoFeatures, UnreadableSource
 from services.vector import coordinates, delimited_types
 from services.vector.delimited_spans import Span, cuts
 from services.vector.findings import Findings
-from services.vector.readers import GEOMETRY, Survey, TableReader, runs, surveyed
+from services.vector.readers import GEOMETRY, Survey, TableReader, runs, surveyed, surveyed_points
 
 _BLOCK, _MAX_BLOCK = 1 << 20, 256 << 20
 _DELIMITERS = ",;\t|"
 #: Arrow reads UTF-8 itself, with or without a byte order mark; other encodings go through Python.
 _ARROW_NAMES = {"utf-8-sig": "utf8"}
 _SPAN = 16 << 20  #: about the smallest part
+_COLUMNS_AT_ONCE = 2  #: whose types are looked for, beside the thread that reads
 
 
 @dataclass(frozen=True)
@@ -118,19 +120,25 @@ class DelimitedReader(TableReader):
         types: list[pa.DataType | None] = [None] * len(self._names)
         rows, starts, survey = 0, [], Survey()
         texts = dict.fromkeys(self._names, pa.string())
-        for span in self._spans():
-            starts.append((span[0], rows))
-            for batch in self._rows(texts, None, span):
-                rows += batch.num_rows
-                types = [delimited_types.narrowed(t, batch.column(i)) for i, t in enumerate(types)]
-                surveyed(self._geometry(batch), survey, measure=True)
+        with ThreadPoolExecutor(_COLUMNS_AT_ONCE) as pool:
+            for span in self._spans():
+                starts.append((span[0], rows))
+                for batch in self._rows(texts, None, span, ahead=True):
+                    rows += batch.num_rows
+                    narrowed = pool.map(delimited_types.narrowed, types, batch.columns)
+                    self._survey(batch, survey)
+                    types = list(narrowed)
         schema = pa.schema([(n, t or pa.string()) for n, t in zip(self._names, types, strict=True)])
         return DelimitedScan(schema, rows, survey, tuple(starts))
 
-    def _geometry(self, texts: pa.RecordBatch) -> pa.Array:
+    def _survey(self, texts: pa.RecordBatch, survey: Survey) -> None:
         # Whole columns of numbers are read at once; what holds anything else is looked at cell by cell.
         columns = [delimited_types.numbers(texts.column(name)) for name in self._located]
-        return coordinates.geometry(pa.RecordBatch.from_arrays(columns, names=self._located), self._where)
+        located = pa.RecordBatch.from_arrays(columns, names=self._located)
+        if self._where.wkt is None:
+            surveyed_points(*coordinates.positions(located, self._where), survey)
+        else:
+            surveyed(coordinates.geometry(located, self._where), survey, measure=True)
 
     @cached_property
     def _cuts(self) -> list[int] | None:
@@ -150,7 +158,12 @@ class DelimitedReader(TableReader):
         return list(pairwise([*edges, self._cuts[-1]]))
 
     def _rows(
-        self, types: Mapping[str, pa.DataType], findings: Findings | None, span: tuple[int, int] | None = None
+        self,
+        types: Mapping[str, pa.DataType],
+        findings: Findings | None,
+        span: tuple[int, int] | None = None,
+        *,
+        ahead: bool = False,
     ) -> Iterator[pa.RecordBatch]:
         start, stop = span or (0, self._path.stat().st_size)
         encoding = self.dialect.encoding
@@ -159,7 +172,7 @@ class DelimitedReader(TableReader):
             encoding=_ARROW_NAMES.get(encoding, encoding),
             column_names=self._names,
             skip_rows_after_names=1 if start == 0 else 0,
-            use_threads=False,
+            use_threads=ahead,
         )
         parsing = pa_csv.ParseOptions(
             delimiter=self.dialect.delimiter, newlines_in_values=True, invalid_row_handler=_skipping(findings)

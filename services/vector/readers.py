@@ -45,11 +45,20 @@ def surveyed(geometry: pa.Array, found: Survey, *, measure: bool) -> None:
         if flags.any():
             kinds.update(k for c in np.unique(codes[flags]) if (k := families.kind_of(int(c))) is not None)
     if measure:
-        found.bounds = _widened(found.bounds, geometry)
+        found.bounds = _widened(found.bounds, _boxes(geometry))
 
 
-def _widened(bounds: Bounds | None, geometry: pa.Array) -> Bounds | None:
-    found = _boxes(geometry)
+def surveyed_points(x: np.ndarray, y: np.ndarray, found: Survey) -> None:
+    """Count another batch of 2-D points, those without coordinates excepted, and widen the bounds."""
+    there = np.isfinite(x) & np.isfinite(y)
+    count = int(there.sum())
+    if count:
+        x, y = (x, y) if count == len(x) else (x[there], y[there])
+        found.counts[1] = found.counts.get(1, 0) + count
+        found.bounds = _widened(found.bounds, np.array([[x.min(), y.min(), x.max(), y.max()]]))
+
+
+def _widened(bounds: Bounds | None, found: np.ndarray) -> Bounds | None:
     # A coordinate that is no number is one feature's fault: it says nothing about where the others lie.
     found = found[np.isfinite(found).all(axis=1)]
     if not len(found):

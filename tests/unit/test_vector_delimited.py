@@ -145,14 +145,18 @@ def test_a_binary_file_is_no_text_table(tmp_path):
         table(tmp_path, b"lat,lon\x00\x00\n")
 
 
-@pytest.mark.parametrize("code", ["007", "-01", "00", "+5", " 5", "0123456789", "12345678901234567890"])
+_LONG = ["12345678901234567890", "1000000000000000000", "-1000000000000000000", "1000000000000000000.5"]
+_CODES = ["007", "-01", "00", "+5", " 5", "0123456789", *_LONG]
+
+
+@pytest.mark.parametrize("code", _CODES)
 def test_a_code_that_a_number_would_not_write_back_keeps_its_column_text(tmp_path, code):
     rows = "".join(f"{i},1,2\n" for i in range(5000))
     found = table(tmp_path, f"code,lat,lon\n{rows}{code},1,2\n")
     assert values(found, "code")[-1] == code and values(found, "code")[0] == "0"
 
 
-@pytest.mark.parametrize("number", ["0", "-0.5", "0.25", "10", "-1", "1e5"])
+@pytest.mark.parametrize("number", ["0", "-0.5", "0.25", "10", "-1", "1e5", "999999999999999872", "-1e18", "1e300"])
 def test_numbers_that_begin_with_nothing_odd_are_numbers(tmp_path, number):
     assert values(table(tmp_path, f"n,lat,lon\n{number},1,2\n"), "n") == [float(number)]
 
