@@ -12,6 +12,7 @@ import numpy
 import psycopg
 import pytest
 import rasterio
+from psycopg.conninfo import conninfo_to_dict
 from rasterio.transform import from_origin
 
 from tests.support import system
@@ -21,6 +22,8 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 #: Pages that bring their own system up and take it down.
 OWN_SYSTEM = {"operate-the-local-system"}
+#: Pages that prepare somebody else's database.
+OTHERS_DATABASE = {"prepare-a-database-of-others"}
 #: What a page's commands must have shown, besides ending well.
 SHOWN = {
     "administer-the-database": ('"drifted":false', '"executed":true', '"jobs_to_archive":0'),
@@ -41,7 +44,21 @@ SHOWN = {
     ),
     "keep-reference-data-current": ('"system_role":"admin0_boundaries"', '"no_update_needed"', "Beland"),
     "operate-the-local-system": ("Up at http://", "Nothing was running", "The database is as the models declare it"),
+    "prepare-a-database-of-others": (
+        '"ready":true',
+        '"steps":["pgSTAC',
+        '"dry_run":false,"ready":true',
+        '"steps":[]',
+    ),
+    "respond-to-alerts": ('"components"', '"vitals"', '"findings":[]', '"total_failures":0', "healthy in"),
     "style-a-table": ('"stylingRules"', '"circle-color":"#e31a1c"'),
+    "watch-services-of-others": (
+        '"service_type":"stac_api"',
+        '"by_type":{"stac_api":1}',
+        '"health_history":[{',
+        '"status":"maintenance"',
+        '"enabled":false',
+    ),
     "watch-the-system": ('"pgstac"', '"created":true', '"working":true', "geomachine_jobs_stranded"),
     "unpublish-a-table": ('"removed":false', '"removed":true'),
     "update-a-table": ('"numberMatched":3', "South pier"),
@@ -80,8 +97,27 @@ def running(db: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator
     if request.param in OWN_SYSTEM:
         yield system.environment(db, home, GEOMACHINE_PORT=str(system.free_port()))
         return
-    with system.service(db, home) as started:
-        yield system.environment(db, home, GEOMACHINE_URL=started.base_url)
+    more = others_database(request.getfixturevalue("empty_db")) if request.param in OTHERS_DATABASE else {}
+    with system.service(db, home, **more) as started:
+        yield system.environment(db, home, GEOMACHINE_URL=started.base_url, **more)
+
+
+def others_database(conninfo: str) -> dict[str, str]:
+    """A database that its administrators have got ready, as settings and as the names that a page uses."""
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        conn.execute("CREATE EXTENSION postgis")
+        for role in ("pgstac_admin", "pgstac_ingest", "pgstac_read"):
+            conn.execute(f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    return {
+        "TARGET_HOST": parts["host"],
+        "TARGET_DATABASE": parts["dbname"],
+        "EXTERNAL_DB_ALLOWED_HOSTS": parts["host"],
+        "EXTERNAL_DB_PORT": parts["port"],
+        "EXTERNAL_DB_USER": parts["user"],
+        "EXTERNAL_DB_PASSWORD": parts["password"],
+        "EXTERNAL_DB_SSLMODE": "disable",
+    }
 
 
 @pytest.mark.parametrize(

@@ -86,11 +86,11 @@ def process(command: str, env: dict[str, str], log: Path, *arguments: str) -> It
 
 
 @contextmanager
-def service(conninfo: str, home: Path) -> Iterator[System]:
-    """The service under uvicorn, with one worker beside it."""
+def service(conninfo: str, home: Path, **more: str) -> Iterator[System]:
+    """The service under uvicorn, with one worker beside it; `more` are settings of both."""
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    env = environment(conninfo, home, GEOMACHINE_PORT=str(port))
+    env = environment(conninfo, home, GEOMACHINE_PORT=str(port), **more)
     with process("serve", env, home / "serve.log"), process("worker", env, home / "worker.log"):
         system = System(f"http://127.0.0.1:{port}", KEY, conninfo, home)
         wait_until_ready(system, home / "serve.log")

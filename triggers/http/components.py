@@ -53,8 +53,11 @@ class Probes:
                 group.start_soon(note, name, probed(probe))
             for name, ask in self.mounted.items() if reached else ():
                 group.start_soon(note, name, answered(ask))
-        names = [*self._alone(), *self._on_database(), *self.mounted]
-        return {name: states.get(name, _NEEDS_DATABASE) for name in names}
+        return {name: states.get(name, _NEEDS_DATABASE) for name in self.names()}
+
+    def names(self) -> list[str]:
+        """Every component."""
+        return [*self._alone(), *self._on_database(), *self.mounted]
 
     def _alone(self) -> Mapping[str, Probe]:
         """What is asked whatever the database does."""
