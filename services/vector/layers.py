@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import Path
 
 from core.contracts.vector import LayerPlan, ProcessVectorParameters
@@ -10,6 +12,9 @@ from core.errors import InvalidRequest, NoFeatures
 from services.vector import columns, opening, planning
 from services.vector.findings import Findings
 from services.vector.opening import OpenedLayer
+
+_ENDING = len("_") + len("_collections") + len("_999")  #: what may stand around a layer's name in that of a table
+_SHORTEST = 8
 
 
 def planned_layers(
@@ -44,7 +49,11 @@ def _with(plan: LayerPlan, findings: Findings) -> LayerPlan:
 
 
 def _names(opened: list[OpenedLayer], parameters: ProcessVectorParameters) -> list[str]:
-    return [f"{parameters.table_name}_{name}" for name in columns.safe_names([o.name for o in opened], {})]
+    room = max(_SHORTEST, planning.MAX_NAME - len(parameters.table_name) - _ENDING)
+    # Tables have plainer names than columns: accents are left out, other scripts give way to a number.
+    plain = [unicodedata.normalize("NFKD", o.name).encode("ascii", "ignore").decode()[:room] for o in opened]
+    named = [name if re.search("[A-Za-z0-9]", name) else f"layer_{i}" for i, name in enumerate(plain, 1)]
+    return [f"{parameters.table_name}_{name}" for name in columns.safe_names(named, {})]
 
 
 def _require_distinct(plans: list[LayerPlan], parameters: ProcessVectorParameters) -> None:

@@ -19,7 +19,7 @@ from services.vector.opening import OpenedLayer
 from services.vector.readers import FeatureReader, Survey, surveyed
 from services.vector.reference_systems import Bounds
 
-_MAX_NAME = 63
+MAX_NAME = 63
 _TIMES = (SqlType.DATE, SqlType.TIMESTAMP, SqlType.TIMESTAMPTZ)
 
 
@@ -160,9 +160,9 @@ def _tables(found: Survey, options: GeometryOptions, name: str, findings: Findin
 
 
 def _fitting(name: str, shown: str) -> str:
-    if len(name) > _MAX_NAME:
+    if len(name) > MAX_NAME:
         raise InvalidRequest(
-            f"A table of {shown} would be called {name}, which has {len(name)} characters; {_MAX_NAME} are possible.",
+            f"A table of {shown} would be called {name}, which has {len(name)} characters; {MAX_NAME} are possible.",
             hint="Choose a shorter table_name.",
         )
     return name

@@ -34,7 +34,7 @@ def source_crs(stated: StatedCrs, given: str | None, bounds: Bounds | None, show
 
     Raises CrsMissing for numbers that are no degrees, CrsMismatch when the request contradicts the file.
     """
-    wanted = None if given is None else _requested(given)
+    wanted = None if given is None else _requested(given, "input_crs")
     if stated.text is not None and not (stated.implied and wanted is not None):
         found = _horizontal(_parsed(stated.text, shown))
         if wanted is not None and not same(found, _horizontal(wanted)):
@@ -177,11 +177,11 @@ def same(first: pyproj.CRS, second: pyproj.CRS) -> bool:
     return first.equals(second, ignore_axis_order=True)
 
 
-def _requested(text: str) -> pyproj.CRS:
+def _requested(text: str, option: str = "target_crs") -> pyproj.CRS:
     try:
         return pyproj.CRS.from_user_input(text)
     except CRSError as e:
-        raise InvalidRequest(f"{text!r} is not a coordinate reference system.", hint="Use EPSG:<code>.") from e
+        raise InvalidRequest(f"{option} {text!r} is not a coordinate reference system.", hint="Use EPSG:<code>.") from e
 
 
 def _parsed(text: str, shown: str) -> pyproj.CRS:

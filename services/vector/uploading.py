@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from core.contracts.context import TaskContext
 from core.contracts.tables import FeatureTable
 from core.contracts.vector import UploadedTable, UploadedVector, UploadVector
-from core.errors import Conflict, Interrupted
+from core.errors import Conflict, Interrupted, InvalidGeometry, UnsupportedFormat
 from services.vector import opening
 from services.vector.findings import Findings
 from services.vector.loading import Load, cleaning_target, in_background
@@ -21,7 +21,8 @@ from services.vector.loading import Load, cleaning_target, in_background
 def upload(task: UploadVector, ctx: TaskContext, fetched: Callable[[], Path]) -> UploadedVector:
     """Read, clean and COPY one partition into the tables of its layer, in one transaction.
 
-    A partition that an earlier attempt loaded is not read again. Raises Conflict when the file was replaced.
+    A partition that an earlier attempt loaded is not read again. Raises Conflict when the file was replaced, and
+    InvalidGeometry or UnsupportedFormat for a feature that cannot be stored.
     """
     parameters, prepared = task.parameters, task.prepared
     part = prepared.part(task.layer, task.partition)
@@ -37,7 +38,11 @@ def upload(task: UploadVector, ctx: TaskContext, fetched: Callable[[], Path]) ->
         return _uploaded(task, rows, load, findings).model_dump(mode="json")
 
     with closing(_cleaned(task, ctx, load, findings, fetched())) as first:
-        output = ctx.tables.load(_streams(task, ctx, load, first), part, told)
+        try:
+            output = ctx.tables.load(_streams(task, ctx, load, first), part, told)
+        except (InvalidGeometry, UnsupportedFormat) as e:
+            # Said of a feature or a value, where nobody knows of which file.
+            raise type(e)(f"{prepared.layers[task.layer].source.shown}: {e.message}", hint=e.hint) from e
     return UploadedVector.model_validate(output)
 
 

@@ -18,7 +18,16 @@ from geopandas import GeoDataFrame
 
 from core.contracts.vector import ProcessVectorParameters
 from core.contracts.vector_findings import FindingCode
-from core.errors import AmbiguousLayer, ColumnsMissing, CrsMismatch, NoFeatures, UnreadableSource, UnsupportedFormat
+from core.errors import (
+    AmbiguousLayer,
+    ColumnsMissing,
+    CrsMismatch,
+    InvalidGeometry,
+    InvalidRequest,
+    NoFeatures,
+    UnreadableSource,
+    UnsupportedFormat,
+)
 from services.vector import fetching, layers
 from tests.support.vector import VectorRig
 from tests.support.workbook import Formula, workbook
@@ -118,7 +127,7 @@ def test_geometry_as_hexadecimal_wkb_in_a_text_table_is_read(rig, tmp_path):
     path.write_text("n,geom\n" + "".join(f"{i},{g}\n" for i, g in enumerate(rows)))
     done = rig.load(path)
     assert rig.query("select n, st_x(geom), st_y(geom) from geo.t order by n") == [(0, 30, -2), (1, 31, -3)]
-    assert found(done)[FindingCode.NULL_GEOMETRY] == 1
+    assert found(done)[FindingCode.UNREADABLE_GEOMETRY] == 1
 
 
 @pytest.mark.parametrize("srid", [4326, 4267])
@@ -185,6 +194,20 @@ def test_every_layer_becomes_a_table_when_asked(tmp_path):
         "t_roads_tracks": ("MultiLineString", 1),
         "t_places": ("Point", 1),
     }
+
+
+def test_layers_of_any_name_become_tables(rig, tmp_path):
+    path = tmp_path / "f.gpkg"
+    names = ["Café; drop table", "Cafe drop table", "道路", "河川", "x" * 80, "x" * 81, "1st"]
+    for layer in names:
+        frame = GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=4326)
+        pyogrio.write_dataframe(frame, path, layer=layer, append=True)
+    tables = [t.table_name for t in rig.load(path, all_layers=True, table_name="t" * 30).result.tables]
+    prefix = "t" * 30 + "_"
+    named = {"cafe_drop_table", "cafe_drop_table_2", "layer_3", "layer_4", "_1st"}
+    assert named <= {t.removeprefix(prefix) for t in tables}
+    assert len(set(tables)) == len(names) and max(map(len, tables)) <= 63
+    assert rig.query("select count(*) from geo.table_catalog") == [(len(names),)]
 
 
 def test_of_several_layers_the_one_that_cannot_be_loaded_is_named(tmp_path):
@@ -322,6 +345,20 @@ def wide(folder: Path, columns: int, cell: str) -> Path:
     names = ",".join(f"c{i}" for i in range(columns))
     path.write_text(f"lat,lon,{names}\n1,2,{','.join([cell] * columns)}\n")
     return path
+
+
+def test_the_file_of_a_feature_that_is_refused_is_named(rig, tmp_path):
+    bow_tie = shapely.Polygon([(0, 0), (1, 1), (0, 1), (1, 0)])
+    pyogrio.write_dataframe(GeoDataFrame({"a": [1]}, geometry=[bow_tie], crs=4326), tmp_path / "tie.gpkg")
+    with pytest.raises(InvalidGeometry, match=r"bronze-vectors/tie\.gpkg: Feature 1 is not valid"):
+        rig.load(tmp_path / "tie.gpkg", on_invalid="fail")
+
+
+@pytest.mark.parametrize("option", ["input_crs", "target_crs"])
+def test_a_crs_that_does_not_exist_is_named_with_its_option(rig, tmp_path, option):
+    (tmp_path / "p.csv").write_text("lat,lon\n1,2\n")
+    with pytest.raises(InvalidRequest, match=rf"{option} '?EPSG:999999'? is not"):
+        rig.load(tmp_path / "p.csv", **{option: "EPSG:999999"})
 
 
 def test_a_table_of_very_many_columns_is_loaded_where_postgresql_can_hold_it(rig, tmp_path):
