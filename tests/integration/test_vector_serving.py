@@ -130,6 +130,8 @@ def test_large_geometries_are_cut_into_pieces_for_tiles_only(api: Api, tmp_path:
         {"datetime-column": "kind", "datetime": "2024-01-01T00:00:00Z"},
         {"geom-column": "kind"},
         {"filter": "n = 'many'"},
+        {"knid": "deep"},
+        {"properties": "kind,depth"},
     ],
 )
 def test_a_question_that_does_not_fit_the_table_is_told_so(api: Api, wells: dict, query: dict) -> None:

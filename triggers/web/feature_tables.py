@@ -67,13 +67,21 @@ class FeatureTables:
             found = await self._described(connection, rows)
         if not found:
             raise HTTPException(404, f"Collection {name} does not exist.")
+        columns = [column.name for column in found[0].table_columns]
         for text in request.query_params.getlist("filter"):
-            refuse_foreign(text, [column.name for column in found[0].table_columns])
+            refuse_foreign(text, columns)
+        if request.url.path.endswith("/items"):
+            _refuse_unknown(request, columns, self._parameters())
         view = rows[0]["tile_view"]
         if view is not None and _TILE.search(request.url.path):
             # The same columns, and geometries in pieces of which a tile reads those that lie in it.
             return found[0].model_copy(update={"table": view})
         return found[0]
+
+    def _parameters(self) -> set[str]:
+        """What the library documents for features, and what decides which the caller sees."""
+        documented = self.app.openapi()["paths"]["/collections/{collectionId}/items"]["get"]["parameters"]
+        return {parameter["name"] for parameter in documented if parameter["in"] == "query"} | {"published"}
 
     async def all(self, request: Request) -> list[PgCollection]:
         """The tables the caller may see, by name."""
@@ -103,6 +111,16 @@ class FeatureTables:
             fields = {**described.model_dump(by_alias=True), "id": described.table}
             fields |= {"title": row["title"], "description": row["description"]}
             self._known[described.table] = (_mark(row), FeatureTable.model_validate(fields))
+
+
+def _refuse_unknown(request: Request, columns: Sequence[str], known: set[str]) -> None:
+    """HTTPException 400 for a parameter that would be ignored, so that a mistyped column is not all features."""
+    unknown = [name for name in request.query_params if name not in known and name not in columns]
+    if unknown:
+        raise HTTPException(400, f"{unknown[0]!r} is no parameter, and no column of this collection.")
+    for name in request.query_params.get("properties", "").split(","):
+        if name and name not in columns:
+            raise HTTPException(400, f"properties names {name!r}, which is no column of this collection.")
 
 
 def _mark(row: asyncpg.Record) -> _Mark:
