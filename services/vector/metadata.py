@@ -86,6 +86,7 @@ class VectorMetadata(BaseModel):
             "postgis:geometry_types": cast("list[JsonValue]", list(row.geometry_types or [])),
             "postgis:srid": row.srid,
             "proj:code": f"EPSG:{row.srid}",
+            **self._table(),
             **self._source(),
         }
         if row.temporal_start and row.temporal_end:
@@ -221,10 +222,13 @@ class VectorMetadata(BaseModel):
             "title": row.title or row.table_name,
             "type": "application/vnd.postgis",
             "roles": ["data"],
-            "table:columns": self._columns(),
-            "table:row_count": row.feature_count,
-            "table:primary_geometry": row.primary_geometry,
         }
+
+    def _table(self) -> dict[str, JsonValue]:
+        """Of the item, not of its asset: version 1.2.0 of the extension asks for the columns there."""
+        row = self.catalog
+        counted: dict[str, JsonValue] = {} if row.feature_count is None else {"table:row_count": row.feature_count}
+        return {"table:columns": self._columns(), "table:primary_geometry": row.primary_geometry, **counted}
 
     def _columns(self) -> list[JsonValue]:
         row = self.catalog

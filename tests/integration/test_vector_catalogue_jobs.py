@@ -11,6 +11,7 @@ from core.contracts.outcomes import Outcome
 from core.contracts.storage import BlobName
 from core.machine.store import Claimed
 from tests.support.api import Api
+from tests.support.stac_rules import problems
 from tests.support.vector import geojson, point
 
 EVERYTHING = """
@@ -153,7 +154,9 @@ def test_tables_of_others_get_rows_styles_items_and_one_review(api: Api, table: 
     ) == [("lakes", "id", "Polygon", 3857, False, "0.449"), ("parks", "gid", "Point", 4326, False, "9.000")]
     [(item,)] = api.query("SELECT pgstac.get_item('postgis-geo-parks', 'system-vectors')")
     assert item["properties"]["app:published"] is False and item["properties"]["platform:access_level"] == "ouo"
-    assert [c["name"] for c in item["assets"]["data"]["table:columns"]] == ["gid", "kind", "geom"]
+    assert [c["name"] for c in item["properties"]["table:columns"]] == ["gid", "kind", "geom"]
+    served = {**item, "links": [{"rel": "collection", "href": "https://example.org/c"}]}
+    assert problems(served) == []
     assert item["properties"]["postgis:row_count"] == 9 and item["bbox"] == [1, -9, 9, -1]
     assert [
         len(s["stylingRules"])

@@ -484,8 +484,9 @@ def test_the_item_describes_the_table_without_naming_the_server(rig, tmp_path):
     }
     assert {k: properties[k] for k in expected} == expected
     asset = done.item["assets"]["data"]
-    assert asset["href"] == "postgis://geo/t" and asset["table:row_count"] == 2
-    assert [c["name"] for c in asset["table:columns"]] == ["id", "name", "geom"]
+    assert asset["href"] == "postgis://geo/t" and properties["table:row_count"] == 2
+    assert [c["name"] for c in properties["table:columns"]] == ["id", "name", "geom"]
+    assert properties["table:primary_geometry"] == "geom"
     assert done.result.stac.item_id == "postgis-geo-t"
 
 

@@ -1,7 +1,8 @@
 """What the published JSON schemas say of a STAC 1.1.0 item, asked without a network.
 
 The core schemas are those that pystac ships. Of the extensions, pystac ships none: their rules are written down here
-after the schemas published at https://stac-extensions.github.io under the very versions that items name.
+after the schemas published at https://stac-extensions.github.io under the very versions that items name. Those of file,
+render and scientific were compared with them line by line, the others with a neighbouring version.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ class Rules:
     prefix: str
     fields: Mapping[str, Mapping] = field(default_factory=dict)
     required: tuple[str, ...] = ()  #: of the properties
+    one_of: tuple[str, ...] = ()  #: of the properties, at least one
 
     def schema(self) -> dict:
         """For a whole item."""
         own = {"properties": self.fields, "patternProperties": {f"^(?!{self.prefix}:)": {}}}
         fields = {"type": "object", **own, "additionalProperties": False}
-        properties = {"allOf": [fields, {"required": list(self.required)}]}
+        one_of = {"anyOf": [{"required": [name]} for name in self.one_of]} if self.one_of else {}
+        properties = {"allOf": [fields, {"required": list(self.required)}, one_of]}
         return _thing({"properties": properties, "assets": {"additionalProperties": fields}}, "properties", "assets")
 
 
@@ -64,6 +67,7 @@ _BAND = {
     "spatial_resolution": NUMBER,
     "statistics": {**_thing(_STATISTICS, closed=True), "minProperties": 1},
 }
+_DOI = {"type": "string", "pattern": r"^10\.[0-9a-zA-Z]{4,}/[^\s]+$"}
 _RENDER = {
     "assets": _list(TEXT),
     "title": TEXT,
@@ -76,6 +80,7 @@ _RENDER = {
     "expression": {"type": ["string", "object", "array"]},
     "minmax_zoom": _list(NUMBER),
     "bidx": _list(NUMBER),
+    "bands": _list(_list(TEXT)),
 }
 RULES = {
     "projection/v2.0.0": Rules(
@@ -124,7 +129,15 @@ RULES = {
         },
     ),
     "render/v2.0.0": Rules("render", {}, ("renders",)),
-    "scientific/v1.0.0": Rules("sci", {"sci:doi": TEXT, "sci:citation": TEXT, "sci:publications": _list({})}),
+    "scientific/v1.0.0": Rules(
+        "sci",
+        {
+            "sci:doi": _DOI,
+            "sci:citation": TEXT,
+            "sci:publications": _list({"type": "object", "properties": {"doi": _DOI, "citation": TEXT}}),
+        },
+        one_of=("sci:doi", "sci:citation", "sci:publications"),
+    ),
     "table/v1.2.0": Rules(
         "table",
         {
@@ -133,8 +146,12 @@ RULES = {
             "table:row_count": NUMBER,
             "table:storage_options": {"type": "object"},
         },
+        ("table:columns",),
     ),
 }
+
+#: Prefixes of fields that no published extension describes.
+_OURS = {"app", "platform", "geo", "mosaic", "postgis", "vector"}
 
 
 def _core() -> jsonschema_rs.Draft7Validator:
@@ -163,7 +180,7 @@ def problems(item: Mapping) -> list[str]:
     renders = _thing({"renders": {"additionalProperties": _thing(_RENDER, "assets")}})
     for error in jsonschema_rs.Draft7Validator(renders).iter_errors(item["properties"]):
         found.append(f"render: {error.message} at {error.instance_path}")
-    prefixes = {key.partition(":")[0] for key in _names(item) if ":" in key} - {"app", "platform", "geo", "mosaic"}
+    prefixes = {key.partition(":")[0] for key in _names(item) if ":" in key} - _OURS
     named = {
         rule.prefix for url, (name, _) in rules.items() if url in item["stac_extensions"] for rule in [RULES[name]]
     }
