@@ -109,3 +109,12 @@ def test_an_error_is_shown_with_the_brackets_that_it_has(system: System) -> None
     code, printed = run(system, "approve", "[a-z]")
     assert code == 1
     assert "'[a-z]'" in printed
+
+
+@pytest.mark.parametrize("text", ["zzz", "../health"])
+def test_what_is_no_job_is_told_so_whatever_it_looks_like(system: System, text: str) -> None:
+    code, printed = run(system, "events", text)
+    assert (code, printed.strip()) == (
+        1,
+        f"Error: There is no job or request '{text}'. ./geomachine jobs lists them. [NOT_FOUND]",
+    )

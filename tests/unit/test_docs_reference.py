@@ -127,3 +127,12 @@ def test_every_state_and_role_word_is_in_the_glossary() -> None:
     asked |= {"path", "url", "zone", "approval", "worker", "revision", "checkpoint", "outbox", "partner", "reviewer"}
     assert asked - words == set()
     assert listed[2:] == sorted(listed[2:], key=str.lower)
+
+
+def test_every_option_and_command_says_what_it_does() -> None:
+    top = get_command(cli).commands  # type: ignore[attr-defined]
+    commands = {n: c for n, c in top.items() if not hasattr(c, "commands")}
+    commands |= {f"{n} {m}": c for n, g in top.items() if hasattr(g, "commands") for m, c in g.commands.items()}
+    assert [name for name, command in commands.items() if not command.help] == []
+    options = [(n, o) for n, c in commands.items() for o in c.params if o.param_type_name == "option" and not o.hidden]
+    assert [f"{name} {option.opts[0]}" for name, option in options if not option.help] == []

@@ -41,7 +41,7 @@ def check(
 @app.command()
 def findings(
     state: Annotated[FindingState, typer.Option(help="Which ones.")] = FindingState.OPEN,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 50,
 ) -> None:
     """List what comparisons found."""
     with local.connect(Instance()) as client:
@@ -80,7 +80,7 @@ def repair(
 
 
 @app.command()
-def repairs(limit: Annotated[int, typer.Option(min=1, max=500)] = 50) -> None:
+def repairs(limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 50) -> None:
     """List what was mended."""
     with local.connect(Instance()) as client:
         found = cast("list[Json]", client.raw.get(f"{_PATH}/repairs", limit=limit)["repairs"])

@@ -31,7 +31,7 @@ def list_letters(
     state: Annotated[str, typer.Option(help="open, redriven, discarded or any.")] = "open",
     job_type: Annotated[str | None, typer.Option(help="Only jobs of this type.")] = None,
     error_code: Annotated[str | None, typer.Option(help="Only this error.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 50,
 ) -> None:
     """List dead letters, by what their errors have in common."""
     query: dict[str, str | int | bool] = {"group": not each, "state": state, "limit": limit}

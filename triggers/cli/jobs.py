@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, cast
@@ -19,6 +20,8 @@ from core.states import JobStatus
 from triggers.cli import local
 from triggers.cli.instance import Instance
 
+_ID = re.compile(r"[\w-]{1,100}")  #: of a request or job
+_BEGINNING = re.compile("[0-9a-f]{1,64}")  #: of a job_id
 console = Console(markup=False)  # names and messages may hold brackets
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job_id, how it begins, or the request_id of a submission.")
@@ -39,7 +42,7 @@ def jobs(
     status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
     job_type: Annotated[str | None, typer.Option(help="Only jobs of this type.")] = None,
     submitted_by: Annotated[str | None, typer.Option(help="Only jobs of this caller.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 20,
 ) -> None:
     """List jobs, newest first."""
     asked = {"status": status and status.value, "job_type": job_type, "submitted_by": submitted_by}
@@ -122,16 +125,21 @@ def resolve(client: Client, text: str) -> str:
     """The job_id behind what a person typed. Raises NotFound, or InvalidRequest when several begin so."""
     if len(text) == 64:
         return text
+    unknown = NotFound(f"There is no job or request {text!r}.", hint="./geomachine jobs lists them.")
+    if not _ID.fullmatch(text):
+        raise unknown
     try:
         return str(client.raw.get(f"/api/platform/status/{text}")["job_id"])
     except ApiError as e:
         if e.code != NotFound.code:
             raise
+    if not _BEGINNING.fullmatch(text):
+        raise unknown
     found = cast("list[Json]", client.raw.get("/api/jobs", q=text, limit=2)["jobs"])
     if len(found) > 1:
         raise InvalidRequest(f"Several jobs begin with {text!r}.", hint="Give more of the job_id.")
     if not found:
-        raise NotFound(f"There is no job or request {text!r}.", hint="./geomachine jobs lists them.")
+        raise unknown
     return str(found[0]["job_id"])
 
 

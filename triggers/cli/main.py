@@ -189,7 +189,9 @@ def approvals(status: Annotated[str, typer.Option(help="pending, approved, rejec
 
 
 @app.command()
-def approve(approval_id: ApprovalId, notes: Annotated[str | None, typer.Option()] = None) -> None:
+def approve(
+    approval_id: ApprovalId, notes: Annotated[str | None, typer.Option(help="Kept with the decision.")] = None
+) -> None:
     """Consent to publish what was submitted, which publishes it unless a policy asks for more consents."""
     with local.connect(Instance()) as client:
         made = client.approve(approval_id, notes=notes)

@@ -17,7 +17,7 @@ from triggers.cli import supervisor
 from triggers.cli.instance import ROOT, Instance
 
 Parent = Annotated[int | None, typer.Option(hidden=True)]
-Port = Annotated[int | None, typer.Option(min=1, max=65535)]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Default: GEOMACHINE_PORT.")]
 Processes = Annotated[
     int | None, typer.Option(min=1, max=64, help="Default: WORKER_PROCESSES, else one per processor core.")
 ]
