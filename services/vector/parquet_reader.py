@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from core.contracts.vector import Partition, SourcePlan
 from core.errors import UnreadableSource, UnsupportedFormat
-from services.vector import coordinates, wkb
+from services.vector import coordinates, parquet_statistics, wkb
 from services.vector.findings import Findings
 from services.vector.readers import GEOMETRY, Survey, batch_rows, runs
 from services.vector.reference_systems import StatedCrs
@@ -59,6 +59,8 @@ class ParquetReader:
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             self._group_rows = [int(group.num_rows) for group in groups]
             self._bytes = sum(int(group.total_byte_size) for group in groups)
+            column = layout.geometry_column
+            self._survey = None if column is None else parquet_statistics.surveyed(file.metadata, column)
 
     @property
     def attributes(self) -> pa.Schema:
@@ -77,8 +79,8 @@ class ParquetReader:
 
     @property
     def survey(self) -> Survey | None:
-        """None was made."""
-        return None
+        """What the statistics prove."""
+        return self._survey
 
     @property
     def feature_count(self) -> int:
