@@ -219,7 +219,7 @@ def _encoding(path: Path, head: bytes) -> str:
     with path.open("rb") as file:
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            while block := file.read(1 << 20):
+            while block := file.read(1 << 18):  # of more, the memory would be fetched anew each time
                 decoder.decode(block)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:

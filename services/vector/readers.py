@@ -50,12 +50,9 @@ def surveyed(geometry: pa.Array, found: Survey, *, measure: bool) -> None:
 
 def surveyed_points(x: np.ndarray, y: np.ndarray, found: Survey) -> None:
     """Count another batch of 2-D points, those without coordinates excepted, and widen the bounds."""
-    there = np.isfinite(x) & np.isfinite(y)
-    count = int(there.sum())
-    if count:
-        x, y = (x, y) if count == len(x) else (x[there], y[there])
+    if count := int((np.isfinite(x) & np.isfinite(y)).sum()):
         found.counts[1] = found.counts.get(1, 0) + count
-        found.bounds = _widened(found.bounds, np.array([[x.min(), y.min(), x.max(), y.max()]]))
+        found.bounds = _widened(found.bounds, _box(x, y))
 
 
 def _widened(bounds: Bounds | None, found: np.ndarray) -> Bounds | None:
@@ -72,11 +69,19 @@ def _widened(bounds: Bounds | None, found: np.ndarray) -> Bounds | None:
 def _boxes(geometry: pa.Array) -> np.ndarray:
     points = wkb.points(geometry.drop_null())
     if points is not None:
-        return np.column_stack(points * 2)
+        return _box(*points)
     with np.errstate(invalid="ignore"):
         raw = geometry.to_numpy(zero_copy_only=False)
         boxes: np.ndarray = shapely.bounds(shapely.from_wkb(raw, on_invalid="ignore"))
     return boxes
+
+
+def _box(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The one box around all points that have coordinates, if any."""
+    there = np.isfinite(x) & np.isfinite(y)
+    if not there.all():
+        x, y = x[there], y[there]
+    return np.array([[x.min(), y.min(), x.max(), y.max()]]) if len(x) else np.empty((0, 4))
 
 
 class FeatureReader(Protocol):
