@@ -72,8 +72,8 @@ def catalogue() -> tuple[ErrorFacts, ...]:
 
 
 def _tree(cls: type[GeomachineError]) -> Iterable[type[GeomachineError]]:
-    """The classes of core/errors.py below and with this one, parents first. Programs around it may define more."""
-    if cls.__module__ == errors.__name__:
+    """The classes of core/errors below and with this one, parents first. Programs around it may define more."""
+    if cls.__module__.startswith(f"{errors.__name__}."):
         yield cls
         for child in cls.__subclasses__():
             yield from _tree(child)
