@@ -69,9 +69,11 @@ def data_file(folder: Path, shown: str, wanted: str | None) -> tuple[Path, bool]
     for path, name in zip(found, names, strict=True):
         if wanted is not None and wanted in (path.stem, path.name, name):
             return path, True
+    stems = sorted({p.stem for p in found})
+    choices = stems if len(stems) == len(found) else names
     raise AmbiguousLayer(
         f"{shown} contains {len(found)} datasets: {', '.join(names[:30])}.",
-        hint=f"Set layer_name to one of {', '.join(sorted({p.stem for p in found})[:30])}, or all_layers.",
+        hint=f"Set layer_name to one of {', '.join(choices[:30])}, or all_layers.",
     )
 
 

@@ -72,7 +72,9 @@ def require_content(path: Path, declared: VectorFormat, shown: str) -> None:
         return
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if declared in _JSON and (text[:1] not in (b"{", b"[", b"\x1e") or b"gdal_streamed_alg" in head):
-        raise UnreadableSource(f"{shown} is not GeoJSON: it starts with {head[:16]!r}.", hint="Check the file.")
+        wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+        hint = "Save it as UTF-8." if wide else "Check the file."
+        raise UnreadableSource(f"{shown} is not GeoJSON: it starts with {head[:16]!r}.", hint=hint)
     if declared is VectorFormat.MAPINFO and (
         not text.lower().startswith((b"!table", b"version")) or b"isseamless" in head.lower()
     ):
@@ -80,8 +82,15 @@ def require_content(path: Path, declared: VectorFormat, shown: str) -> None:
         raise UnreadableSource(f"{shown} is not a MapInfo table: it starts with {head[:16]!r}.", hint="Check the file.")
     if declared is VectorFormat.DXF and not text.startswith((b"0", b"999", b"AutoCAD Binary DXF")):
         raise UnreadableSource(f"{shown} is not a DXF drawing: it starts with {head[:16]!r}.", hint="Check the file.")
-    if declared in _XML and (text[:1] != b"<" or b"<OGRVRT" in head or b"<!ENTITY" in head):
-        raise UnreadableSource(f"{shown} is not {declared.value.upper()}: it starts with {head[:16]!r}.")
+    if declared in _XML and (text[:1] != b"<" or b"<OGRVRT" in head):
+        raise UnreadableSource(
+            f"{shown} is not {declared.value.upper()}: it starts with {head[:16]!r}.", hint="Check the file."
+        )
+    if declared in _XML and b"<!ENTITY" in head:
+        raise UnreadableSource(
+            f"{shown} declares XML entities, which could name other files; they are not read.",
+            hint="Write it without a DOCTYPE.",
+        )
 
 
 def require_shapefile(path: Path, shown: str) -> None:

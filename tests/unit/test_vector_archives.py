@@ -91,6 +91,14 @@ def test_several_data_files_are_listed_and_one_can_be_chosen(tmp_path):
     assert archives.data_file(tmp_path / "out", "c/a.zip", "two") == (tmp_path / "out/b/two.csv", True)
 
 
+def test_files_of_one_name_in_several_folders_can_be_told_apart_and_chosen(tmp_path):
+    path = packed(tmp_path, {"a/x.csv": b"", "b/x.csv": b""})
+    archives.unpack(path, tmp_path / "out", "c/a.zip")
+    with pytest.raises(AmbiguousLayer, match=r"layer_name to one of a/x\.csv, b/x\.csv"):
+        archives.data_file(tmp_path / "out", "c/a.zip", None)
+    assert archives.data_file(tmp_path / "out", "c/a.zip", "b/x.csv") == (tmp_path / "out/b/x.csv", True)
+
+
 def test_a_geodatabase_is_one_dataset_whatever_lies_in_it(tmp_path):
     path = packed(tmp_path, {"x.gdb/a0.gdbtable": b"", "x.gdb/notes.csv": b""})
     archives.unpack(path, tmp_path / "out", "c/a.zip")
@@ -141,3 +149,16 @@ def test_files_that_would_make_the_reader_open_others_are_refused(tmp_path, decl
     path.write_text(text)
     with pytest.raises(UnreadableSource):
         fetching.require_content(path, declared, "c/f")
+
+
+@pytest.mark.parametrize(
+    ("declared", "content", "said"),
+    [
+        (VectorFormat.KML, b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a/>', "entities.*DOCTYPE"),
+        (VectorFormat.GEOJSON, '{"type": "Point"}'.encode("utf-16"), "Save it as UTF-8"),
+    ],
+)
+def test_why_a_file_is_refused_and_how_to_write_it_is_said(tmp_path, declared, content, said):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(UnreadableSource, match=f"c/f .*{said}"):
+        fetching.require_content(tmp_path / "f", declared, "c/f")
