@@ -41,7 +41,7 @@ class FindingCode(StrEnum):
     CRS_ASSUMED = "crs_assumed"  #: no CRS stated; the numbers look like longitude and latitude
     CRS_GIVEN = "crs_given"  #: no CRS stated; the request's was used
     RENAMED_COLUMN = "renamed_column"  #: columns whose names PostgreSQL or this system cannot keep
-    DATE_OUT_OF_RANGE = "date_out_of_range"  #: dates before year 1 or after year 9999, stored as null
+    DATE_OUT_OF_RANGE = "date_out_of_range"  #: dates of no calendar, before year 1 or after year 9999, stored as null
     TIME_PRECISION_LOST = "time_precision_lost"  #: times finer than a microsecond, cut
     NUL_REMOVED = "nul_removed"  #: texts with NUL characters, which PostgreSQL cannot hold
     TEXT_RECODED = "text_recoded"  #: texts that were not UTF-8, read as Windows-1252

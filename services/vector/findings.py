@@ -33,7 +33,7 @@ _MESSAGES: Mapping[FindingCode, str] = {
     FindingCode.M_FILLED: "Geometries without a known measure (M), stored with measure 0: {count}.",
     FindingCode.M_DROPPED: "Geometries with measures (M), stored without: {count}.",
     FindingCode.COORDINATES_OUT_OF_RANGE: "Features beyond longitude 180 or latitude 90 degrees: {count}.",
-    FindingCode.DATE_OUT_OF_RANGE: "Dates before year 1 or after year 9999, stored as null: {count}.",
+    FindingCode.DATE_OUT_OF_RANGE: "Dates of no calendar, before year 1 or after year 9999, stored as null: {count}.",
     FindingCode.TIME_PRECISION_LOST: "Times finer than a microsecond, cut: {count}.",
     FindingCode.NUL_REMOVED: "Texts with NUL characters, stored without them: {count}.",
     FindingCode.TEXT_RECODED: "Texts that are not UTF-8, read as Windows-1252: {count}.",

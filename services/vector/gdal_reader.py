@@ -16,7 +16,7 @@ from pyogrio.errors import DataSourceError
 from core.contracts.vector import Partition, SourcePlan
 from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
-from services.vector import geojson_checks, wkb
+from services.vector import dbf_dates, geojson_checks, wkb
 from services.vector.findings import Findings, warned
 from services.vector.geopackage_ids import feature_ids
 from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges, whole
@@ -130,6 +130,8 @@ class GdalReader:
         if columns is None and self.driver in _JSON_DRIVERS:
             by_line, odd_date = self.driver == "GeoJSONSeq", self._plan.odd_date
             geojson_checks.report(self._path, by_line=by_line, odd_date=odd_date, findings=findings)
+        tabled = columns is None and self.driver == "ESRI Shapefile"
+        odd_dates = dbf_dates.impossible(self._path) if tabled else {}
         rows = batch_rows(_size(self._path), self.feature_count)
         selection, most = self._selection(part)
         taken = 0
@@ -142,6 +144,7 @@ class GdalReader:
                         break
                     arrays = [batch.column(i) for i in range(batch.num_columns)]
                     arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), selection, taken)
+                    arrays = dbf_dates.without(arrays, odd_dates, selection.skip + taken, findings)
                     taken += batch.num_rows
                     yield pa.RecordBatch.from_arrays(arrays, names=[*self._names(batch.schema)[:-1], GEOMETRY])
         finally:

@@ -8,9 +8,11 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyogrio
 import pytest
 import shapely
@@ -152,6 +154,25 @@ def test_wkb_as_postgis_writes_it_keeps_heights_and_measures_and_loses_its_srid(
     path.write_text("n,geom\n" + f"1,{rig.query('select st_ashexewkb(st_setsrid(st_point(1, 2), %s))', srid)[0][0]}\n")
     rig.load(path, input_crs="EPSG:4326", table_name="p")
     assert rig.query("select st_astext(geom), st_srid(geom) from geo.p") == [("POINT(1 2)", 4326)]
+
+
+def test_days_of_a_shapefile_that_no_calendar_has_do_not_become_others(rig, tmp_path):
+    days = [date(2024, 2, 29), *(date(2024, 1, day) for day in range(1, 6)), None]
+    table = pa.table({"n": range(7), "d": pa.array(days), "geometry": [shapely.Point(1, 2).wkb] * 7})
+    path = tmp_path / "d.shp"
+    pyogrio.write_arrow(table, path, geometry_name="geometry", geometry_type="Point", crs="EPSG:4326")
+    dbf = path.with_suffix(".dbf")
+    raw = dbf.read_bytes()
+    for day, none in zip(range(1, 5), ("20230229", "20240431", "20241301", "20240100"), strict=True):
+        raw = raw.replace(f"2024010{day}".encode(), none.encode())
+    dbf.write_bytes(raw)
+    done = rig.load(path)
+    assert rig.query("select n, d from geo.t where d is not null order by id") == [
+        (0, date(2024, 2, 29)),
+        (5, date(2024, 1, 5)),
+    ]
+    (noticed,) = [f for f in done.result.findings if f.code is FindingCode.DATE_OUT_OF_RANGE]
+    assert (noticed.count, noticed.feature_ids) == (4, (2, 3, 4, 5))
 
 
 def test_an_archive_in_an_archive_is_loaded(rig, tmp_path):
