@@ -75,9 +75,9 @@ class Maintenance:
         """Add what is missing."""
         return schema.ensure(conninfo_now(self._settings))
 
-    def rebuild(self) -> schema.EnsureReport:
-        """Drop every schema of ours and pgSTAC's, and make them anew."""
-        return schema.rebuild(conninfo_now(self._settings))
+    def rebuild(self, agreed: Callable[[], None]) -> schema.EnsureReport:
+        """Drop every schema of ours and pgSTAC's, and make them anew; `agreed` raises where that was done meanwhile."""
+        return schema.rebuild(conninfo_now(self._settings), agreed)
 
     def cleanup(self, days: int) -> int:
         """Archive jobs that ended so many days ago, and drop those that were archived; how many."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client.parser import text_string_to_metric_families
 
 from infrastructure.embedded.cluster import Cluster
 from infrastructure.embedded.templates import Templates
 from tests.support.collector import Collected, attributes, collecting
-from tests.support.system import KEY, System, environment, free_port, process, wait_until_ready
+from tests.support.system import KEY, ROOT, System, environment, free_port, process, wait_until_ready
 
 READER = "a-key-for-prometheus-only"
 ASKED = "0af7651916cd43dd8448eb211c80319c"  #: the trace of the example in the W3C recommendation
@@ -129,6 +130,20 @@ def test_prometheus_reads_the_systems_figures_and_the_processes_own(watched: Wat
         re.M,
     )
     assert "geomachine_outbox_oldest_age_seconds" in watched.metrics
+
+
+def test_what_prometheus_reads_is_well_formed_and_explained_to_operators(watched: Watched) -> None:
+    families = list(text_string_to_metric_families(watched.metrics))
+    assert len({family.name for family in families}) == len(families)
+    assert [family.name for family in families if not (family.documentation and family.type and family.samples)] == []
+    guide = (ROOT / "docs" / "how-to" / "watch-the-system.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`(geomachine\.[a-z_.]+)`", guide))
+    told = {name for _, name in watched.collected.metrics if name.startswith("geomachine.")}
+    assert told
+    assert told <= explained
+    written = {name.replace(".", "_") for name in explained}
+    ours = {family.name for family in families if family.name.startswith("geomachine_")}
+    assert {name for name in ours if not name.startswith(tuple(written))} == set()
 
 
 def test_only_admins_and_the_key_for_metrics_read_them(watched: Watched) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -208,6 +209,26 @@ def test_a_rebuild_takes_the_token_of_its_own_outlook(api: Api, db: str, rivers:
     # A request that is sent twice must not empty the database twice.
     again = ada.post(f"{MAINTENANCE}?action=rebuild&confirm=yes&token={outlook['token']}")
     assert again.status_code == 400
+
+
+def test_a_rebuild_that_is_sent_twice_at_once_is_done_once(api: Api, db: str) -> None:
+    ada = api.of("ada")
+    token = ada.post(f"{MAINTENANCE}?action=rebuild").json()["token"]
+    with ThreadPoolExecutor(3) as callers:
+        sent = [callers.submit(ada.post, f"{MAINTENANCE}?action=rebuild&confirm=yes&token={token}") for _ in range(3)]
+    assert sorted(each.result().status_code for each in sent) == [200, 400, 400]
+    assert [e["action"] for e in api.get("/api/admin/audit")["entries"]] == ["database.rebuild"]
+    assert api.get("/api/dbadmin/drift")["drifted"] is False
+
+
+def test_a_database_without_our_schema_is_told_so_with_what_to_do(api: Api, db: str) -> None:
+    execute(db, "DROP SCHEMA app CASCADE")
+    answer = api.of("ada").get("/api/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+    assert answer.json()["error"] == 'The schema is not complete: relation "app.jobs" does not exist.'
+    assert "db ensure" in answer.json()["hint"]
+    assert api.of("ada").post(f"{MAINTENANCE}?action=ensure&confirm=yes").status_code == 200
+    assert api.of("ada").get("/api/jobs").status_code == 200
 
 
 def test_a_token_that_is_too_old_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

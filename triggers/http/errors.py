@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +16,9 @@ from starlette.exceptions import HTTPException
 
 from core import errors
 
+_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName)
+_OURS = re.compile('"?(app|pgstac)[".]')
+_ENSURE = "An operator runs ./geomachine db ensure; while the database is rebuilt, try again later."
 _log = structlog.get_logger()
 
 #: The nearest listed ancestor of an error decides.
@@ -125,7 +130,10 @@ def refusal(request: Request, known: HTTPException) -> JSONResponse:
 
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:
-    """A defect: logged with its traceback, shown without it."""
+    """A defect: logged with its traceback, shown without it. That our tables are not there is none of the program's."""
+    if isinstance(error, _MISSING) and _OURS.search(str(error)):
+        lacks = str(error).partition("\n")[0]
+        return answer(request, errors.DatabaseUnavailable(f"The schema is not complete: {lacks}.", hint=_ENSURE))
     _log.error("request_crashed", error=f"{type(error).__name__}: {error}", exc_info=error)
     hint = "Give the request_id to the operator: the log tells more."
     content = body(

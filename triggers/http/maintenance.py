@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -80,14 +81,18 @@ def maintenance(
     order = Order(action, days)
     if confirm is None or action is MaintenanceAction.CHECK:
         return _outlook(runtime, order, caller)
-    if action.destructive:
-        if token is None:
-            raise InvalidRequest(
-                f"token: {action} deletes data, so it takes a token.",
-                hint="Send the request without confirm, and repeat it with the token of the answer.",
-            )
-        runtime.maintenance.confirm(order, caller, token)
-    result, message = _carry_out(runtime, order)
+    if action.destructive and token is None:
+        raise InvalidRequest(
+            f"token: {action} deletes data, so it takes a token.",
+            hint="Send the request without confirm, and repeat it with the token of the answer.",
+        )
+
+    def agreed() -> None:
+        if action.destructive:
+            runtime.maintenance.confirm(order, caller, token or "")
+
+    agreed()
+    result, message = _carry_out(runtime, order, agreed)
     # After the deed: a rebuild begins a new log.
     runtime.audit.write(caller, _DEEDS[action], runtime.settings.app.name, order.details)
     return Maintained(action=action, executed=True, message=message, result=result)
@@ -111,13 +116,13 @@ def _outlook(runtime: Runtime, order: Order, caller: Principal) -> Maintained:
     )
 
 
-def _carry_out(runtime: Runtime, order: Order) -> tuple[dict[str, JsonValue], str]:
+def _carry_out(runtime: Runtime, order: Order, agreed: Callable[[], None]) -> tuple[dict[str, JsonValue], str]:
     match order.action:
         case MaintenanceAction.CLEANUP:
             count = runtime.maintenance.cleanup(order.days)
             return {"jobs": count}, f"{count} jobs were archived or dropped. Repeat it while more are left."
         case MaintenanceAction.REBUILD:
-            report = runtime.maintenance.rebuild()
+            report = runtime.maintenance.rebuild(agreed)
         case _:
             report = runtime.maintenance.ensure()
     return _told(report), report.summary()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from psycopg import sql
 
 from core.schema.table import SCHEMAS
@@ -27,10 +29,14 @@ def ensure(conninfo: str) -> EnsureReport:
         return _ensure(conn, conninfo)
 
 
-def rebuild(conninfo: str) -> EnsureReport:
-    """Drop every schema of ours and pgSTAC's with all they hold, and ensure. Asks nobody."""
+def rebuild(conninfo: str, agreed: Callable[[], None] = lambda: None) -> EnsureReport:
+    """Drop every schema of ours and pgSTAC's with all they hold, and ensure.
+
+    `agreed` is called when nobody else is at it any more, and raises where this is no longer wanted.
+    """
     with autocommit(conninfo) as conn:
         conn.execute(_SQL["lock"], {"key": _LOCK})
+        agreed()
         for schema in (*SCHEMAS, "pgstac"):
             conn.execute(sql.SQL(_SQL["drop_schema"]).format(schema=sql.Identifier(schema)))
         return _ensure(conn, conninfo)
