@@ -40,6 +40,8 @@ _DRIVERS: Mapping[VectorFormat, tuple[str, ...]] = {
 _SURE = ("GeoJSON", "GeoJSONSeq", "TopoJSON", "FlatGeobuf", "ESRI Shapefile")
 #: Drivers that find a feature by its position. FlatGeobuf counts those before it, 5 million a second.
 _SEEKING = ("GPKG", "ESRI Shapefile", "OpenFileGDB", "FlatGeobuf")
+#: What programs call a GeoPackage's key when they number its rows; under another name it is the data's own.
+_NUMBERS = ("fid", "ogc_fid", "ogr_fid", "objectid")
 _JSON_DRIVERS = ("GeoJSON", "GeoJSONSeq")
 #: GPX derives these from the layers of the same name without the ending.
 _DERIVED = ("route_points", "track_points")
@@ -66,11 +68,12 @@ class GdalReader:
         self._notes: list[str] = []
         with reading(path, shown, self._notes):
             info = pyogrio.read_info(path, layer=self._layer, force_feature_count=True)
+            keyed = info["driver"] == "GPKG" and info["fid_column"]
+            self._with_ids = plan.numbered or (keyed and info["fid_column"].lower() not in _NUMBERS)
             with self._opened(None, 1, _Selection()) as stream:
                 self._attributes = _attributes(_renamed(stream.schema, self._names(stream.schema)))
         _require_driver(info["driver"], plan.format, shown)
         self._info = info
-        keyed = info["driver"] == "GPKG" and info["fid_column"]
         self._ids = feature_ids(path, info["layer_name"], info["fid_column"]) if keyed else None
 
     @property
@@ -184,7 +187,7 @@ class GdalReader:
     ) -> Iterator[pa.RecordBatchReader]:
         options = {"layer": self._layer, "columns": columns, "batch_size": rows}
         chosen = {"where": selection.where, "skip_features": selection.skip}
-        chosen |= {"return_fids": self._plan.numbered, **(geojson_checks.AS_TEXT if self._plan.odd_date else {})}
+        chosen |= {"return_fids": self._with_ids, **(geojson_checks.AS_TEXT if self._plan.odd_date else {})}
         with pyogrio.open_arrow(self._path, use_pyarrow=True, **options, **chosen) as (_, stream):
             yield stream
 

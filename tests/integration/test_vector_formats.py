@@ -156,6 +156,21 @@ def test_wkb_as_postgis_writes_it_keeps_heights_and_measures_and_loses_its_srid(
     assert rig.query("select st_astext(geom), st_srid(geom) from geo.p") == [("POINT(1 2)", 4326)]
 
 
+@pytest.mark.parametrize(("key", "columns"), [("parcel_id", ["parcel_id", "a"]), ("fid", ["a"])])
+def test_a_key_of_a_geopackage_that_the_data_has_of_its_own_is_kept(rig, tmp_path, key, columns):
+    frame = GeoDataFrame({"a": ["x", "y"]}, geometry=[shapely.Point(1, 2), shapely.Point(3, 4)], crs=4326)
+    pyogrio.write_dataframe(frame, tmp_path / "p.gpkg", layer_options={"FID": key})
+    with closing(sqlite3.connect(tmp_path / "p.gpkg")) as database:
+        for trigger in [n for (n,) in database.execute("select name from sqlite_master where type = 'trigger'")]:
+            database.execute(f'drop trigger "{trigger}"')
+        database.execute(f"update p set {key} = {key} + 700")
+        database.commit()
+    done = rig.load(tmp_path / "p.gpkg")
+    assert set(done.result.column_definitions) == set(columns)
+    rows = [(1, 701, "x"), (2, 702, "y")] if key == "parcel_id" else [(1, "x"), (2, "y")]
+    assert rig.query(f"select id, {', '.join(columns)} from geo.t order by id") == rows
+
+
 def test_days_of_a_shapefile_that_no_calendar_has_do_not_become_others(rig, tmp_path):
     days = [date(2024, 2, 29), *(date(2024, 1, day) for day in range(1, 6)), None]
     table = pa.table({"n": range(7), "d": pa.array(days), "geometry": [shapely.Point(1, 2).wkb] * 7})
