@@ -40,7 +40,9 @@ def doing(cluster: Cluster, templates: Templates, template: str) -> Iterator[Doi
     def do(endpoint: Ingested, home: Path) -> Told:
         names.append(templates.clone(template))
         conninfo, port = cluster.conninfo(names[-1]), free_port()
-        env = environment(conninfo, home, **endpoint.environment, GEOMACHINE_PORT=str(port), WEBHOOK_SECRET=WEBHOOK)
+        (home / "temporary").mkdir()
+        more = {"GEOMACHINE_PORT": str(port), "WEBHOOK_SECRET": WEBHOOK, "TMPDIR": str(home / "temporary")}
+        env = environment(conninfo, home, **endpoint.environment, **more)
         with process("serve", env, home / "serve.log") as serve, process("worker", env, home / "worker.log") as worker:
             system = System(f"http://127.0.0.1:{port}", KEY, conninfo, home)
             wait_until_ready(system, home / "serve.log")
@@ -205,4 +207,6 @@ def test_an_endpoint_that_takes_nothing_holds_up_neither_jobs_nor_ends(
         done = doing(endpoint, tmp_path)
     assert done.ended == [0, 0], (tmp_path / "worker.log").read_text()[-2000:]
     assert (endpoint.asked > 0) == (status is not None)
+    kept = [path.name for path in (tmp_path / "temporary").iterdir() if "Monitor" in path.name]
+    assert kept == [], "telemetry on a disk that may be full or read-only"
     assert endpoint.elsewhere == []
