@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterable
+from types import TracebackType
 from typing import TextIO
 
 import structlog
@@ -12,7 +14,7 @@ import structlog
 from config import SettingWarning
 from infrastructure.telemetry import lines, recent, traces
 
-_CHATTY = ("azure", "httpx", "rasterio", "asyncio", "opentelemetry")
+_CHATTY = ("alembic", "azure", "httpx", "rasterio", "asyncio", "opentelemetry")
 
 
 def configure(level: str = "INFO", *, hosted: bool = False) -> None:
@@ -41,6 +43,18 @@ def configure(level: str = "INFO", *, hosted: bool = False) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if not hosted:
         _take_over(shared, level, sys.stderr)
+        sys.excepthook = _crashed
+        threading.excepthook = lambda args: _crashed(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _crashed(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody caught, as a line like any other; a person who presses Ctrl-C sees what he is used to."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+        return
+    thread = threading.current_thread().name
+    info = (kind, error, trace)
+    structlog.get_logger().error("crashed", thread=thread, error=f"{kind.__name__}: {error}", exc_info=info)
 
 
 def warn(warnings: Iterable[SettingWarning]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.support.workers import Workplace, kill, lives
@@ -266,3 +268,26 @@ def test_health_is_degraded_while_a_runner_is_missing(place: Workplace) -> None:
         place.until(worker.healthy, "the runner was not started again")
         [runner] = worker.health()[1]["runners"]
         assert runner["restarts"] >= 1
+
+
+def test_a_worker_outlives_a_schema_that_went_away_and_says_so_in_json(place: Workplace) -> None:
+    functions = ("step", "release_unknown")
+    with place.worker() as worker:
+        place.until(worker.healthy, "the worker did not become healthy")
+        for name in functions:
+            alter(place, f"ALTER FUNCTION app.{name} RENAME TO no_{name}")
+        place.until(lambda: place.logged("crashed"), "the runner did not tell why it died")
+        place.until(lambda: place.logged("death_untold"), "the parent did not tell that it cannot tell")
+        for name in functions:
+            alter(place, f"ALTER FUNCTION app.no_{name} RENAME TO {name}")
+        job = place.submit("hazard_patient", "deaf")
+        kill(int(place.marked("began-1")))
+        assert place.ended(job)["status"] == "completed"
+    assert [history(task) for task in place.tasks()] == [[(1, "WORKER_CRASHED")]]
+    lines = place.log.read_text().splitlines()
+    assert [line for line in lines if not {"event", "level", "timestamp"} <= json.loads(line).keys()] == []
+
+
+def alter(place: Workplace, statement: str) -> None:
+    with psycopg.connect(place.conninfo, autocommit=True) as conn:
+        conn.execute(statement)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from config import DatabaseSettings
-from core.errors import ResourceError, TransientError, WorkerCrashed
+from core.errors import GeomachineError, ResourceError, TransientError, WorkerCrashed
 from core.machine.machine import Log
 from core.machine.slot import Running
 from core.machine.store import JobStore
@@ -89,6 +89,10 @@ class Registrar:
         except TransientError as e:
             self._log.warning("death_untold", worker=death.worker, code=e.code, error=e.message)
             return False
+        except Exception as e:  # the edge of the thread: one death that cannot be told must not silence all later ones
+            told = f"{type(e).__name__}: {e}"
+            self._log.warning("death_untold", worker=death.worker, code=GeomachineError.code, error=told, exc_info=True)
+            return True  # the lease's end gives the work back
         task = str(death.running.task) if death.running else None
         self._log.info("death_told", worker=death.worker, task_id=task, code=error.code, returned=returned)
         return True
