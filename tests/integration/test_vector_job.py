@@ -451,7 +451,7 @@ def test_a_csv_becomes_points(rig, tmp_path):
     assert rig.query("select id, code, latitude, st_astext(geom) from geo.t") == [
         (1, "007", "-1.9", "POINT(30.1 -1.9)")
     ]
-    assert findings(done)[FindingCode.NULL_GEOMETRY] == 1
+    assert findings(done)[FindingCode.UNREADABLE_GEOMETRY] == 1
 
 
 def test_the_item_describes_the_table_without_naming_the_server(rig, tmp_path):
