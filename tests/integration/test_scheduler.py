@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from composition import Runtime
-from tests.support.api import Api
+from tests.support.api import Api, serve
 from triggers.scheduler import Scheduler
+from triggers.timers import TIMERS
 
 
 class Noted:
@@ -44,3 +47,24 @@ def test_a_timer_that_raises_what_nobody_expected_is_told_and_fires_again(
     with Scheduler(runtime, log):
         assert log.twice.wait(30)
     assert {(each["event"], each["error"]) for each in log.failed} == {("timer_failed", str(defect))}
+
+
+def test_every_timer_that_fires_on_several_hosts_at_once_does_its_work_once(api: Api, tmp_path: Path) -> None:
+    api.submit(name="expired")
+    api.claim()
+    api.query("UPDATE app.queue SET visible_at = now() - interval '1 minute'")
+    stranded = api.submit(name="stranded")
+    api.query("DELETE FROM app.queue q USING app.jobs j WHERE j.job_key = q.job_key AND j.job_id = %s", stranded)
+    old = api.submit(name="old")
+    api.query("UPDATE app.jobs SET created_at = now() - interval '41 days' WHERE job_id = %s", old)
+    assert api.of("ada").post(f"/api/jobs/{old}/cancel").status_code == 200
+    api.query("UPDATE app.jobs SET finished_at = now() - interval '40 days' WHERE job_id = %s", old)
+    with serve(api.db, tmp_path) as other, ThreadPoolExecutor(4) as hosts:
+        runtimes = [api.runtime, other.runtime] * 2
+        done = {timer.name: sum(hosts.map(timer.run, runtimes)) for timer in TIMERS}
+    quiet = {"leftovers", "exports", "external_services", "heal", "curated_scheduler"}
+    assert done == {timer.name: 0 if timer.name in quiet else 1 for timer in TIMERS}
+    returned = "SELECT count(*) FROM app.job_events WHERE error_code = 'LEASE_EXPIRED'"
+    assert api.query(returned) == [(1,)]
+    assert api.query("SELECT count(*) FROM app.jobs WHERE job_type = 'reconcile'") == [(3,)]
+    assert api.query("SELECT job_id FROM app.jobs WHERE archived_at IS NOT NULL") == [(old,)]
