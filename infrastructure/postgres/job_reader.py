@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from core.contracts.situations import OpenItem, OpenState
-from core.errors import NotFound
+from core.errors import DatabaseUnavailable, NotFound
 from core.states import JobStatus
 from infrastructure.postgres.job_views import JobFilter, JobRow, JobView, StageView, TaskFilter, TaskView
 from infrastructure.postgres.pool import Pool, connection
@@ -123,8 +123,14 @@ class JobReader:
         return self._row("machine_standing")
 
     def versions(self) -> dict[str, object]:
-        """What the database server is."""
-        return self._row("versions")
+        """What the database server is. Raises DatabaseUnavailable where our schema is not there."""
+        found = self._row("versions")
+        if not found.pop("has_schema"):
+            raise DatabaseUnavailable(
+                "The database answers and has no schema of ours.",
+                hint="An operator runs ./geomachine db ensure; while it is rebuilt, try again later.",
+            )
+        return found
 
     def _row(self, name: str) -> dict[str, object]:
         with connection(self._pool) as conn, conn.cursor(row_factory=dict_row) as cursor:

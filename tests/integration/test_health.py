@@ -181,3 +181,11 @@ def test_a_store_that_is_away_is_told_with_what_to_do(db: str, tmp_path: Path) -
     assert found["storage"]["hint"]
     assert key not in answer.text
     assert found["database"]["status"] == "healthy"
+
+
+def test_a_database_without_our_schema_is_not_ready(api: Api) -> None:
+    execute(api, "DROP SCHEMA app CASCADE")
+    ready, health = api.of("ada").get("/api/readyz"), api.of("ada").get("/api/health")
+    assert (ready.status_code, health.status_code) == (503, 503)
+    assert ready.json()["message"] == "The database answers and has no schema of ours."
+    assert "db ensure" in health.json()["components"]["database"]["hint"]

@@ -195,5 +195,6 @@ SELECT (SELECT count(*) FROM app.stranded_jobs) AS stranded_jobs,
     (SELECT started_at FROM app.janitor_runs ORDER BY started_at DESC LIMIT 1) AS last_mended_at
 
 -- name: versions
--- What the server is.
-SELECT current_setting('server_version') AS postgresql, (SELECT extversion FROM pg_extension WHERE extname = 'postgis') AS postgis
+-- What the server is, and whether our schema is there.
+SELECT current_setting('server_version') AS postgresql, (SELECT extversion FROM pg_extension WHERE extname = 'postgis') AS postgis,
+    to_regclass('app.jobs') IS NOT NULL AS has_schema
