@@ -26,6 +26,11 @@ def planned_columns(schema: pa.Schema, mapping: Mapping[str, str], shown: str) -
             f"{shown} has {len(schema):,} columns; a table holds at most {MAX_COLUMNS:,} beside id and geom.",
             hint="Split the file, or turn groups of columns into rows.",
         )
+    unnamable = [name for name in schema.names if "\x00" in name]
+    if unnamable:
+        raise UnsupportedFormat(
+            f"{shown} has a column {unnamable[0]!r}: PostgreSQL holds no NUL characters.", hint="Rename it in the file."
+        )
     require_columns(mapping, schema.names, shown, "column_mapping")
     names = safe_names(schema.names, mapping)
     return tuple(

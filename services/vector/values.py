@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -24,7 +26,6 @@ _SIMPLE: Mapping[SqlType, pa.DataType] = {
     SqlType.REAL: pa.float32(),
     SqlType.DOUBLE: pa.float64(),
     SqlType.BYTEA: pa.binary(),
-    SqlType.INTERVAL: pa.duration("us"),
     SqlType.BOOLEAN_LIST: pa.list_(pa.bool_()),
     SqlType.INTEGER_LIST: pa.list_(pa.int32()),
     SqlType.BIGINT_LIST: pa.list_(pa.int64()),
@@ -50,11 +51,13 @@ def converted(array: pa.Array, target: SqlType, ids: np.ndarray, findings: Findi
             case SqlType.DATE:
                 days = array.cast(pa.date32())
                 limits = _FIRST_SECOND // 86400, _LAST_SECOND // 86400
-                return _within_years(days, pc.cast(days, pa.int32()), limits, ids, findings)
+                return _within(days, pc.cast(days, pa.int32()), limits, ids, findings)
             case SqlType.TIME:
                 return _microseconds(array, pa.time64("us"), ids, findings)
             case SqlType.TIMESTAMP | SqlType.TIMESTAMPTZ:
                 return _timestamp(array, ids, findings)
+            case SqlType.INTERVAL:
+                return _duration(array, ids, findings)
             case SqlType.NUMERIC:
                 return _decimal(array)
             case _:
@@ -111,11 +114,28 @@ def _text_list(array: pa.Array, ids: np.ndarray, findings: Findings) -> pa.Array
 
 def _json(array: pa.Array, ids: np.ndarray, findings: Findings) -> pa.Array:
     if not pa.types.is_string(array.type) and not pa.types.is_large_string(array.type):
-        values = (None if v is None else json.dumps(v, default=str, ensure_ascii=False) for v in array.to_pylist())
+        values = (None if v is None else json.dumps(_plain_value(v), ensure_ascii=False) for v in array.to_pylist())
         array = pa.array(values, pa.string())
     texts = _text(array, ids, findings).to_pylist()
     checked = [None if t is None else _json_text(t, feature, findings) for t, feature in zip(texts, ids, strict=True)]
     return pa.array(checked, pa.string())
+
+
+def _plain_value(value: object) -> JsonValue:
+    """What JSON has no form for, inside a list or record: numbers that are none by name, bytes in base64, else text."""
+    match value:
+        case dict():
+            return {str(name): _plain_value(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_plain_value(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case bytes():
+            return base64.b64encode(value).decode()
+        case _:
+            return str(value)
 
 
 def _json_text(text: str, feature: int, findings: Findings) -> str:
@@ -140,11 +160,18 @@ def _timestamp(array: pa.Array, ids: np.ndarray, findings: Findings) -> pa.Array
     counts = pc.cast(array.cast(pa.timestamp(array.type.unit)), pa.int64())
     ticks = _PER_SECOND[array.type.unit]
     limits = _FIRST_SECOND * ticks, (_LAST_SECOND + 1) * ticks - 1
-    array = _within_years(array, counts, limits, ids, findings)
+    array = _within(array, counts, limits, ids, findings)
     return _microseconds(array, pa.timestamp("us", tz=zone), ids, findings)
 
 
-def _within_years(
+def _duration(array: pa.Array, ids: np.ndarray, findings: Findings) -> pa.Array:
+    counts = pc.cast(array, pa.int64())
+    longest = np.iinfo(np.int64).max * _PER_SECOND[array.type.unit] // _PER_SECOND["us"]
+    array = _within(array, counts, (-longest, longest), ids, findings)
+    return _microseconds(array, pa.duration("us"), ids, findings)
+
+
+def _within(
     array: pa.Array, counts: pa.Array, limits: tuple[int, int], ids: np.ndarray, findings: Findings
 ) -> pa.Array:
     first, last = limits

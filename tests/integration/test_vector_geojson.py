@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.contracts.vector_findings import Finding, FindingCode
+from core.errors import UnsupportedFormat
 from tests.support.vector import VectorRig, point
 
 
@@ -85,3 +86,9 @@ def test_lines_of_a_sequence_that_cannot_be_read_are_counted_and_named(rig, tmp_
     assert rig.query("select i from geo.t order by id") == [(0,), (3,)]
     found = finding(done, FindingCode.BAD_ROW)
     assert found.count == 2 and "Line 2 " in found.message and "Line 3 " in found.message
+
+
+def test_a_name_that_postgresql_cannot_hold_is_refused(rig, tmp_path):
+    with pytest.raises(UnsupportedFormat, match=r"f\.geojson has a column 'a\\x00b': PostgreSQL") as refused:
+        rig.load(collection(tmp_path, feature({"a\x00b": 1})))
+    assert refused.value.hint == "Rename it in the file."

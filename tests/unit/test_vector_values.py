@@ -80,6 +80,24 @@ def test_nanoseconds_are_cut_to_microseconds_and_reported():
     assert [(f.code, f.count, f.feature_ids) for f in findings.listed()] == [(FindingCode.TIME_PRECISION_LOST, 1, (1,))]
 
 
+def test_durations_finer_than_a_microsecond_are_cut_and_longer_than_an_interval_null():
+    findings = Findings()
+    assert convert(pa.array([1_500, 2_000], pa.duration("ns")), findings).cast(pa.int64()).to_pylist() == [1, 2]
+    longest = pa.array([2**62, 86_400, None], pa.duration("s"))
+    assert convert(longest, findings).to_pylist() == [None, dt.timedelta(days=1), None]
+    assert [(f.code, f.count, f.feature_ids) for f in findings.listed()] == [
+        (FindingCode.DATE_OUT_OF_RANGE, 1, (1,)),
+        (FindingCode.TIME_PRECISION_LOST, 1, (1,)),
+    ]
+
+
+def test_records_keep_their_shape_around_what_json_has_no_form_for():
+    record = {"a": float("nan"), "b": b"\xff", "c": [dt.date(2024, 1, 1)]}
+    kinds = [("a", pa.float64()), ("b", pa.binary()), ("c", pa.list_(pa.date32()))]
+    (text,) = convert(pa.array([record], pa.struct(kinds))).to_pylist()
+    assert json.loads(text) == {"a": "nan", "b": "/w==", "c": ["2024-01-01"]}
+
+
 def test_nul_characters_are_removed_from_text_and_reported():
     findings = Findings()
     assert convert(pa.array(["a\x00b", "c", None]), findings).to_pylist() == ["ab", "c", None]
