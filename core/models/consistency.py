@@ -33,7 +33,7 @@ class DriftKind(StrEnum):
     STALE_MOSAIC = "stale_mosaic"  #: a collection's mosaic does not show its items
     DANGLING_REF = "dangling_ref"  #: a dataset's reference leads to no item
     STALE_REVISION = "stale_revision"  #: the revision in force is of an item that is gone, or shows something else
-    MISSING_REF = "missing_ref"  #: a dataset's COG or table that its references do not name
+    MISSING_REF = "missing_ref"  #: a dataset version's COG or table that its references do not name
     MISSING_RUN = "missing_run"  #: a dataset's table of which nobody knows any more how it was filled
 
 

@@ -55,6 +55,7 @@ ON_RASTERS = (
         True,
     ),
     ("DELETE FROM app.dataset_refs WHERE cog_id = {cog!r}", "missing_ref", "cog:{cog}", True),
+    ("UPDATE app.dataset_refs SET version_id = 'v9' WHERE cog_id = {cog!r}", "missing_ref", "cog:{cog}", True),
     (
         "INSERT INTO app.artifacts SELECT r.* FROM app.artifacts a, jsonb_populate_record(a, jsonb_build_object("
         "'artifact_id', 'art-' || md5({item!r}), 'stac_item_id', 'x' || {item!r})) r WHERE a.tables = '[]' LIMIT 1",
@@ -93,6 +94,7 @@ ON_TABLES = (
         True,
     ),
     (_EDIT, "changed_item", "table:{table}", True),
+    ("UPDATE app.dataset_refs SET dataset_id = 'x' WHERE table_name = {table!r}", "missing_ref", "table:{table}", True),
     ("DELETE FROM app.dataset_refs WHERE table_name = {table!r}", "missing_ref", "table:{table}", True),
     (
         "UPDATE app.dataset_refs SET stac_item_id = 'x' || stac_item_id WHERE table_name = {table!r}",

@@ -66,6 +66,7 @@ DAMAGES = (
     SMALL,
     "UPDATE app.dataset_refs SET stac_item_id = stac_item_id || '-elsewhere'",
     "DELETE FROM app.dataset_refs",
+    "UPDATE app.dataset_refs SET version_id = 'v9', resource_id = NULL",
 )
 
 

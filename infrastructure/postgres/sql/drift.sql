@@ -304,18 +304,24 @@ WHERE a.status = 'current' AND CASE
     ELSE NOT a.files ? i.href END
 
 -- name: missing_ref
--- COGs and tables of a dataset that no reference names.
+-- COGs and tables of a dataset version that none of its references names. The run that filled a table last says whose it is.
 SELECT 'cog:' || c.cog_id AS object, format('No reference of dataset %%s names COG %%s.', c.dataset_id, c.cog_id) AS cause,
     jsonb_build_object('cog_id', c.cog_id, 'collection_id', c.stac_collection_id, 'item_id', c.stac_item_id) AS detail, true AS automatic
-FROM app.cog_metadata c LEFT JOIN app.dataset_refs r ON r.cog_id = c.cog_id WHERE c.dataset_id IS NOT NULL AND r.cog_id IS NULL
+FROM app.cog_metadata c
+WHERE c.dataset_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM app.dataset_refs r WHERE r.cog_id = c.cog_id AND r.dataset_id = c.dataset_id
+        AND r.resource_id IS NOT DISTINCT FROM c.resource_id AND r.version_id IS NOT DISTINCT FROM c.version_id)
 UNION ALL
 SELECT 'table:' || t.table_name, format('No reference of dataset %%s names table %%s.', v.dataset_id, t.table_name),
     jsonb_build_object('table_name', t.table_name, 'collection_id', t.stac_collection_id, 'item_id', t.stac_item_id),
     t.stac_item_id IS NOT NULL
 FROM geo.table_catalog t
-JOIN app.vector_etl_tracking v ON v.table_name = t.table_name AND v.status = 'completed'
-LEFT JOIN app.dataset_refs r ON r.table_name = t.table_name
-WHERE v.dataset_id IS NOT NULL AND r.table_name IS NULL
+CROSS JOIN LATERAL (
+    SELECT w.* FROM app.vector_etl_tracking w WHERE w.table_name = t.table_name AND w.status = 'completed'
+    ORDER BY w.processing_completed_at DESC NULLS LAST, w.created_at DESC LIMIT 1) v
+WHERE v.dataset_id IS NOT NULL AND NOT EXISTS (
+    SELECT FROM app.dataset_refs r WHERE r.table_name = t.table_name AND r.dataset_id = v.dataset_id
+        AND r.resource_id IS NOT DISTINCT FROM v.resource_id AND r.version_id IS NOT DISTINCT FROM v.version_id)
 
 -- name: missing_run
 -- Tables of a dataset whose finished run is gone, and with it where their rows came from and when.
