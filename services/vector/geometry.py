@@ -48,6 +48,17 @@ class CleanGeometry:
 def cleaned(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Findings) -> CleanGeometry:
     """Clean one batch. `ids` are the rows' feature ids. Raises InvalidGeometry if `on_invalid` is `fail`."""
     column = wkb.bytes_of(column)
+    if not column.null_count:
+        return _cleaned(column, ids, target, findings)
+    present = column.is_valid().to_numpy(zero_copy_only=False)
+    findings.add(FindingCode.NULL_GEOMETRY, column.null_count, ids[~present])
+    clean = _cleaned(column.drop_null(), ids[present], target, findings)
+    keep = present.copy()
+    keep[present] = True if clean.keep is None else clean.keep
+    return replace(clean, keep=keep)
+
+
+def _cleaned(column: pa.Array, ids: np.ndarray, target: GeometryTarget, findings: Findings) -> CleanGeometry:
     if target.family == "Point" and not target.has_z and target.options.quantize is None:
         coordinates = wkb.points(column)
         if coordinates is not None and np.isfinite(coordinates[0]).all() and np.isfinite(coordinates[1]).all():

@@ -20,21 +20,20 @@ _WORTH_A_THREAD = 100
 
 
 def parsed(column: pa.Array, ids: np.ndarray, findings: Findings) -> Shapes:
-    """Shapes without measures; those that are null, empty or beyond repair are counted and not kept."""
+    """Shapes of a column without nulls; those that are empty or beyond repair are counted and not kept."""
     raw = column.to_numpy(zero_copy_only=False)
-    null = np.asarray(column.is_null())
     shapes = shapely.from_wkb(raw, on_invalid="ignore")
-    unparsed = shapely.is_missing(shapes) & ~null
+    unparsed = shapely.is_missing(shapes)
+    none, every = np.zeros(len(shapes), bool), np.ones(len(shapes), bool)
     # An SRID in the bytes may be another than the table's, which PostGIS would refuse: it is not written again.
-    batch = Shapes(column, shapes, shapely.get_srid(shapes) > 0, np.zeros(len(shapes), bool), ~null, ids, findings)
+    batch = Shapes(column, shapes, shapely.get_srid(shapes) > 0, none, every, ids, findings)
     if unparsed.any():
         # An unclosed ring, mostly: GEOS can close it.
         shapes[unparsed] = shapely.from_wkb(raw[unparsed], on_invalid="fix")
         closed = unparsed & ~shapely.is_missing(shapes)
         batch.replace(closed, shapes[closed])
         batch.count(FindingCode.REPAIRED_GEOMETRY, closed)
-    batch.count(FindingCode.NULL_GEOMETRY, null)
-    batch.leave_out(FindingCode.UNREADABLE_GEOMETRY, shapely.is_missing(shapes) & ~null)
+    batch.leave_out(FindingCode.UNREADABLE_GEOMETRY, shapely.is_missing(shapes))
     batch.leave_out(FindingCode.EMPTY_GEOMETRY, shapely.is_empty(shapes))
     return batch
 

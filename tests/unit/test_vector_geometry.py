@@ -48,6 +48,26 @@ def test_null_and_empty_geometries_are_left_out_and_named():
     assert codes(findings) == {FindingCode.NULL_GEOMETRY: (2,), FindingCode.EMPTY_GEOMETRY: (3,)}
 
 
+def test_points_beside_features_without_geometry_keep_their_bytes_and_places():
+    points = column("POINT (0.1 0.2)", "POINT (179.99999999999997 -1)", "POINT (200 3)")
+    geometry = pa.array([None, *points.to_pylist()[:2], None, points[2].as_py(), None], pa.binary())
+    target, findings = GeometryTarget("Point", False, True, None, GeometryOptions()), Findings()
+    clean = cleaned(geometry, np.arange(11, 17), target, findings)
+    assert clean.geometry.equals(points) and clean.bounds == (0.1, -1, 200, 3)
+    assert clean.keep.tolist() == [False, True, True, False, True, False]
+    assert codes(findings) == {
+        FindingCode.NULL_GEOMETRY: (11, 14, 16),
+        FindingCode.COORDINATES_OUT_OF_RANGE: (15,),
+    }
+
+
+@pytest.mark.parametrize("family", ["Point", "MultiPolygon", "Geometry"])
+def test_a_batch_without_any_geometry_leaves_nothing(family):
+    findings = Findings()
+    assert clean(column(None, None), family, findings) == []
+    assert codes(findings) == {FindingCode.NULL_GEOMETRY: (1, 2)}
+
+
 def test_single_polygons_are_wrapped_and_multipolygons_left_alone():
     findings = Findings()
     geometry = column("POLYGON ((0 0, 1 0, 1 1, 0 0))", "MULTIPOLYGON (((5 5, 6 5, 6 6, 5 5)))")
