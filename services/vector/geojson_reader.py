@@ -87,7 +87,7 @@ class GeoJsonReader:
         """The geometries alone."""
         parser = simdjson.Parser()
         for block in blocks(self._path, by_line=self._by_line):
-            yield _read(parser, block)[1]
+            yield _read(parser, block).geometry
 
     def batches(self, _: Findings, part: Partition | None = None) -> Iterator[pa.RecordBatch]:
         """Properties and WKB."""
@@ -99,8 +99,8 @@ class GeoJsonReader:
     def _parsed(self, start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
         parser = simdjson.Parser()
         for block in blocks(self._path, by_line=self._by_line, start=start, stop=stop):
-            rows, geometry = _read(parser, block)
-            yield _batch(_columns(rows, list(self._kinds)), self._kinds, geometry)
+            read = _read(parser, block)
+            yield _batch(_columns(read.rows, list(self._kinds)), self._kinds, read.geometry)
 
 
 def scanned(path: Path, *, by_line: bool, spool: Spool | None = None) -> GeoJsonReader:
@@ -109,10 +109,12 @@ def scanned(path: Path, *, by_line: bool, spool: Spool | None = None) -> GeoJson
     survey, starts, features, end, parser = Survey(), [], 0, 0, simdjson.Parser()
     for block in blocks(path, by_line=by_line):
         starts.append((block.start, features))
-        rows, geometry = _read(parser, block)
-        columns = _columns(rows, list(kinds))
+        read = _read(parser, block)
+        columns, geometry = _columns(read.rows, list(kinds)), read.geometry
         for name, values in columns.items():
             kinds[name] = geojson_values.widened(kinds.get(name, Kind.NOTHING), values)
+        if read.named and next(iter(kinds)) != "id":
+            raise NotPlain("names as ids come late, and GDAL puts them first")
         surveyed(geometry, survey, measure=False)
         features, end = features + len(geometry), block.stop
         if spool is not None:
@@ -156,8 +158,17 @@ def _learn(properties: Properties, names: list[str], order: dict[str, int]) -> N
         last = position
 
 
-def _read(parser: simdjson.Parser, block: Block) -> tuple[list[Properties], pa.Array]:
-    """Properties and WKB of a block. The parser takes the next once nothing of its last is held any more."""
+@dataclass(frozen=True)
+class _Read:
+    """Properties and WKB of a block's features, and whether any has a name as its id."""
+
+    rows: list[Properties]
+    geometry: pa.Array
+    named: bool
+
+
+def _read(parser: simdjson.Parser, block: Block) -> _Read:
+    """Parse a block. The parser takes the next once nothing of its last is held any more."""
     try:
         features = parser.parse(block.text)
     except (ValueError, RuntimeError, UnicodeDecodeError) as e:
@@ -165,42 +176,46 @@ def _read(parser: simdjson.Parser, block: Block) -> tuple[list[Properties], pa.A
     if not isinstance(features, simdjson.Array):
         raise NotPlain("the features are no list")
     rows: list[Properties] = []
-    geometries = Geometries()
+    geometries, named = Geometries(), False
     try:
         for feature in features:
-            rows.append(_properties(feature))
-            geometries.add(feature["geometry"])  # type: ignore[index,arg-type]  # _properties looked at it
+            if not isinstance(feature, simdjson.Object):
+                raise NotPlain("an entry is no object")
+            own = _own_id(feature)
+            named = named or type(own) is str
+            rows.append(_properties(feature, own))
+            geometries.add(feature["geometry"])  # type: ignore[arg-type]  # Geometries looks at it
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise NotPlain("an entry is not a plain feature") from e
-    return rows, geometries.array()
+    return _Read(rows, geometries.array(), named)
 
 
-def _properties(feature: object) -> Properties:
-    if not isinstance(feature, simdjson.Object):
-        raise NotPlain("an entry is no object")
-    if feature["type"] != "Feature":
-        raise NotPlain("an entry is no feature")
-    # Three members are the type, the properties and the geometry, since all of these are asked for.
-    number = {} if len(feature) == 3 else _number(feature)
+def _properties(feature: simdjson.Object, own: int | str | None) -> Properties:
+    """The properties, behind the id of the feature itself if it has one."""
     properties = feature["properties"]
     if properties is None:
-        return number
+        return {} if own is None else {"id": own}
     if not isinstance(properties, simdjson.Object):
         raise NotPlain("properties are no object")
-    if not number:
+    if own is None:
         return properties.as_dict()
     if "id" in properties:
         raise NotPlain("features have an id beside one among their properties")
-    return {**number, **properties.as_dict()}
+    return {"id": own, **properties.as_dict()}
 
 
-def _number(feature: simdjson.Object) -> Properties:
-    """The id of a feature, which is a number of its own, as a property."""
+def _own_id(feature: simdjson.Object) -> int | str | None:
+    if feature["type"] != "Feature":
+        raise NotPlain("an entry is no feature")
+    # Three members are the type, the properties and the geometry, since all of these are asked for.
+    if len(feature) == 3:
+        return None
     members = set(feature.keys())
     if not members <= _MEMBERS:
         raise NotPlain("a feature has members of its own")
-    if "id" not in members:
-        return {}
-    if type(feature["id"]) is not int:
-        raise NotPlain("features have names as ids")
-    return {"id": feature["id"]}
+    own = feature["id"] if "id" in members else None
+    if type(own) is str and not geojson_values.like_a_date(own):
+        return own
+    if own is not None and type(own) is not int:
+        raise NotPlain("an id is neither a whole number nor a plain text")
+    return own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
@@ -142,6 +143,11 @@ def _text_kind(texts: pa.Array) -> Kind:
         if pc.all(pc.match_substring_regex(present, pattern)).as_py() and _fits(present, ARROW[kind]):
             return kind
     return Kind.ODD
+
+
+def like_a_date(text: str) -> bool:
+    """True when GDAL might take the text for a date or time."""
+    return re.search(_LIKE_A_DATE, text) is not None
 
 
 def _fits(texts: pa.Array, target: pa.DataType) -> bool:

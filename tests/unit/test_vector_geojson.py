@@ -77,12 +77,11 @@ def _geos(raw: bytes | None) -> str | bytes | None:
     return raw if shape is None else shapely.to_wkt(shape, rounding_precision=-1)
 
 
-#: Properties in changing order, ids that are texts, positions of unlike length, no collection, a type that comes last.
+#: Properties in changing order, positions of unlike length, no collection, a type that comes last.
 LEFT_TO_GDAL = {
     "empty-geoms.geojson",
     "index-validate-flag.geojson",
     "invalid_incorrect_geometry_data_type.geojson",
-    "problematic_3d_coordinates.geojson",
     "problematic_4d_coordinates.geojson",
     "rwanda_districts_with_points.geojson",
     "wof_rwanda_counties_odd.geojson",
@@ -122,6 +121,26 @@ def test_codes_that_look_a_little_like_dates_stay_text_in_both(tmp_path):
     both(
         collection(tmp_path, *(feature(None, a=a) for a in ("1/02/88311", "12-345", "2020-13-01", "2020-01-32", "1-2")))
     )
+
+
+@pytest.mark.parametrize("by_line", [False, True])
+def test_names_as_ids_read_alike(tmp_path, by_line):
+    rows = [{**feature(point(n, 1), n=n, text="x"), "id": f"way/{n}"} for n in range(3)]
+    rows.append(feature(None, n=3, text=None))
+    path = collection(tmp_path, *rows)
+    if by_line:
+        path = tmp_path / "f.geojsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    both(path, by_line=by_line)
+
+
+@pytest.mark.parametrize(
+    "ids", [["a", 1], [1, "a"], ["2020-01-01", "2020-01-02"], [1.5, 2.5], [None, "a"], ["a", True]]
+)
+def test_ids_that_gdal_reads_in_its_own_way_are_left_to_it(tmp_path, ids):
+    rows = [{**feature(point(1, 2), a="x"), **({} if own is None else {"id": own})} for own in ids]
+    with pytest.raises(NotPlain):
+        geojson_reader.scanned(collection(tmp_path, *rows), by_line=False)
 
 
 def test_a_text_with_nul_is_whole_where_gdal_would_cut_it(tmp_path):
