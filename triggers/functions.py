@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+import config
 from config import AppMode, ServiceBusSettings, Settings
 from core.contracts.tasks import Queue
 from triggers.timers import Timer, timers
@@ -64,5 +65,7 @@ def _add_timer(app: func.AsgiFunctionApp, timer: Timer, get_runtime: GetRuntime)
         timer.run(get_runtime())
 
     # Resolved here, not as %NAME% by the host: a setting that is absent means the default, not a dead timer.
-    trigger = app.timer_trigger(arg_name="occurrence", schedule=timer.due())
+    # Not judged here: the host reports the schedule that is none, and runs everything else.
+    schedule = config.schedule(timer.setting, timer.schedule)
+    trigger = app.timer_trigger(arg_name="occurrence", schedule=schedule)
     app.function_name(timer.name)(trigger(tick))

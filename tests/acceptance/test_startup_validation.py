@@ -8,15 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import azure.functions as func
 import pytest
-from fastapi import FastAPI
 
-import config
-from composition import get_runtime
-from core.errors import ConfigurationError
 from tests.support.system import ROOT, environment, free_port, process
-from triggers import functions
 from triggers.cli import main
 
 SECRET = "geheim-0123456789"
@@ -57,6 +51,7 @@ def check(code: int, said: str, setting: str, says: str) -> None:
     ("setting", "value", "says"),
     [
         ("SWEEP_SCHEDULE", "often", "six fields"),
+        ("CONSISTENCY_SCHEDULE", "0 0 0 30 2 *", "never due"),
         ("DATABASE_URL", f"operator:{SECRET}@server", "postgresql://user:password@host"),
         ("GEOMACHINE_HOME", "/dev/null/home", "that you may write to"),
     ],
@@ -97,16 +92,6 @@ def test_every_problem_is_told_at_once(monkeypatch: pytest.MonkeyPatch, capfd: p
     monkeypatch.setenv("WORKER_BATCH", "many")
     code, said = command(monkeypatch, capfd)
     check(code, said, "LOG_LEVEL", "WORKER_BATCH: ")
-
-
-@pytest.mark.parametrize("schedule", ["*/5 * * * *", "0 0 0 30 2 *", "60 * * * * *"])
-def test_a_function_app_does_not_start_with_a_schedule_that_is_none(
-    monkeypatch: pytest.MonkeyPatch, schedule: str
-) -> None:
-    monkeypatch.setenv("HEAL_SCHEDULE", schedule)
-    app = func.AsgiFunctionApp(FastAPI())
-    with pytest.raises(ConfigurationError, match=r"HEAL_SCHEDULE is .* six fields"):
-        functions.register(app, get_runtime, config.load())
 
 
 def test_what_is_probably_not_meant_is_warned_of_before_anything_else(tmp_path: Path) -> None:

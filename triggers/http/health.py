@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from core.errors import GeomachineError
 from triggers.http.access import TheRuntime, runtime
 from triggers.http.components import Probes
-from triggers.http.probing import hurriedly
+from triggers.http.probing import hurriedly, in_thread
 from triggers.http.scope import Member
 
 router = APIRouter(prefix="/api", tags=["health"])
@@ -23,8 +23,9 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(request: Request, response: Response) -> dict[str, str]:
     """200 when requests can be served, else 503; within a few seconds, whatever the database does."""
+    made = await in_thread(lambda: runtime(request))  # the first request makes it, which takes a while
     try:
-        await hurriedly(lambda: runtime(request).jobs.versions())
+        await hurriedly(made.jobs.versions)
     except GeomachineError as e:
         response.status_code = 503
         return {"status": "not_ready", "probe": "readyz", "message": e.message}

@@ -40,9 +40,13 @@ async def hurriedly(ask: Callable[[], T]) -> T:
         with hurried(_CONNECT):
             return ask()
 
+    return await _in_time(in_thread(asked))
+
+
+async def in_thread(ask: Callable[[], T]) -> T:
+    """What it answers, however long that takes, from a thread of its own."""
     # A limit of its own: while a database is away its callers may hold every thread that other routes run in.
-    limit = anyio.CapacityLimiter(1)
-    return await _in_time(anyio.to_thread.run_sync(asked, abandon_on_cancel=True, limiter=limit))
+    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
 
 
 async def probed(probe: Callable[[], Found]) -> State:
