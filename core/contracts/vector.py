@@ -207,7 +207,7 @@ class SourcePlan(Contract):
     wkt_column: str | None = None
     delimited: Delimited | None = None
     numbered: bool = False  #: GeoJSON whose features have numbers as ids, read by GDAL
-    odd_date: str | None = None  #: of such a file, a date that no calendar has: dates are read as text then
+    odd_date: str | None = None  #: of such a file, why its dates are read as text
     crs: str  #: authority code or WKT, horizontal part only
     area: tuple[float, float, float, float] | None = None  #: where the layer lies, in degrees, if it is reprojected
 

@@ -19,7 +19,9 @@ from services.vector.findings import Findings
 
 AS_TEXT = {"DATE_AS_STRING": "YES"}  #: GDAL's option to leave dates as they are written
 _DAY = re.compile(r"^\s*(\d{4})[-/](\d\d)[-/](\d\d)(?!\d)")
+_TIME = re.compile(r"\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(?P<zone>Z|[+-]\d\d(:?\d\d)?)?\s*$")
 _LONG_NUMBER = re.compile(rb"[:\[,]\s*(-?\d{19,})\s*[,}\]]")
+_OFF, _MIXED = "{name} has '{text}', which is no day of the calendar", "{name} has times with and without a zone"
 _LARGEST, _DIGITS = 2**63, 20
 _KINDS = {
     *("Feature", "FeatureCollection", "Point", "LineString", "Polygon"),
@@ -33,20 +35,24 @@ def planned(path: Path, plan: SourcePlan) -> SourcePlan:
     dates = _date_columns(path, plan)
     numbered, first = False, 0
     odd: str | None = None
+    zoned: dict[str, set[bool]] = {name: set() for name in dates}
     with pyogrio.open_arrow(path, columns=dates, use_pyarrow=True, **options) as (_, stream):
         for batch in stream:
             positions = pa.array(range(first, first + batch.num_rows), pa.int64())
             numbered = numbered or not batch.column(0).equals(positions)
             first += batch.num_rows
-            odd = odd or next((f"{n} has {v!r}" for n in dates for v in _impossible(batch.column(n))), None)
+            for name in dates:
+                texts = pc.unique(batch.column(name).cast(pa.string())).to_pylist()
+                zoned[name] |= {found["zone"] is not None for text in texts if (found := _TIME.search(text or ""))}
+                odd = odd or next((_OFF.format(name=name, text=text) for text in texts if _impossible(text)), None)
+    odd = odd or next((_MIXED.format(name=name) for name, kinds in zoned.items() if len(kinds) > 1), None)
     return plan.model_copy(update={"numbered": numbered, "odd_date": odd})
 
 
 def report(path: Path, *, by_line: bool, odd_date: str | None, findings: Findings) -> None:
     """What the reader changed, kept as text or left out."""
     if odd_date is not None:
-        detail = f"Dates are stored as text: {odd_date}, which is no day of the calendar."
-        findings.add(FindingCode.READER_WARNING, 1, detail=detail)
+        findings.add(FindingCode.READER_WARNING, 1, detail=f"Dates are stored as text: {odd_date}.")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content.find(rb"\u0000") >= 0:
             findings.add(FindingCode.NUL_REMOVED, 1, detail="Texts are cut at their first NUL character.")
@@ -64,14 +70,13 @@ def _date_columns(path: Path, plan: SourcePlan) -> list[str]:
         return [f.name for f in stream.schema if pa.types.is_date(f.type) or pa.types.is_timestamp(f.type)]
 
 
-def _impossible(column: pa.Array) -> Iterator[str]:
-    for text in pc.unique(column.cast(pa.string())).to_pylist():
-        found = _DAY.match(text or "")
-        if found is not None:
-            year, month, day = map(int, found.groups())
-            # Years out of range are another finding; 2000 has the same leap day as 0.
-            if not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year or 2000, month)[1]:
-                yield text
+def _impossible(text: str | None) -> bool:
+    found = _DAY.match(text or "")
+    if found is None:
+        return False
+    year, month, day = map(int, found.groups())
+    # Years out of range are another finding; 2000 has the same leap day as 0.
+    return not 1 <= month <= 12 or not 1 <= day <= calendar.monthrange(year or 2000, month)[1]
 
 
 def _unread(path: Path) -> Iterator[tuple[int, str]]:

@@ -60,6 +60,20 @@ def test_a_day_that_no_calendar_has_does_not_become_another(rig, tmp_path, membe
         assert f"d has '{day}'" in finding(done, FindingCode.READER_WARNING).message
 
 
+@pytest.mark.parametrize("members", [{}, STATED])
+def test_times_of_which_some_have_a_zone_do_not_lose_it(rig, tmp_path, members):
+    texts = ["2024-01-01T10:00:00", "2024-01-01T10:00:00+02:00"]
+    rig.load(collection(tmp_path, *(feature({"t": text}) for text in texts), **members))
+    assert rig.query("select t from geo.t order by id") == [(text,) for text in texts]
+
+
+@pytest.mark.parametrize("members", [{}, STATED])
+def test_times_of_several_zones_are_moments(rig, tmp_path, members):
+    texts = ["2024-01-01T10:00:00Z", "2024-01-01T10:00:00+02:00"]
+    rig.load(collection(tmp_path, *(feature({"t": text}) for text in texts), **members))
+    assert rig.query("select extract(hour from t at time zone 'UTC')::int from geo.t order by id") == [(10,), (8,)]
+
+
 def test_days_of_the_calendar_stay_dates(rig, tmp_path):
     rig.load(collection(tmp_path, feature({"d": "2024-02-29"}), feature({"d": None}), **STATED))
     assert rig.query("select d::text, pg_typeof(d)::text from geo.t order by id") == [
