@@ -8,7 +8,7 @@ from itertools import islice
 from core.contracts.findings import Severity
 from core.contracts.vector_findings import Finding, FindingCode
 
-_FIRST = 10
+SHOWN = 10  #: feature ids that a finding names
 _SENTENCES = 5  #: distinct details that a message holds
 
 _MESSAGES: Mapping[FindingCode, str] = {
@@ -70,9 +70,9 @@ class Findings:
             return
         self._counts[code] = self._counts.get(code, 0) + count
         known = self._ids.setdefault(code, [])
-        known.extend(int(i) for i in islice(ids, _FIRST - len(known)))
+        known.extend(int(i) for i in islice(ids, SHOWN - len(known)))
         measured = self._values.setdefault(code, [])
-        measured.extend(float(v) for v in islice(values, _FIRST - len(measured)))
+        measured.extend(float(v) for v in islice(values, SHOWN - len(measured)))
         details = self._details.setdefault(code, {})
         if detail and len(details) < _SENTENCES:
             details[detail] = None

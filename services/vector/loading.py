@@ -43,7 +43,10 @@ class Load:
         self.findings = [Findings() for _ in tables]
         self.bounds: list[Bounds | None] = [None for _ in tables]
         self._seen = [Seen() if target.options.drop_duplicates else None for target in targets]
-        self._repeats = [Repeats(points=table.geometry_type == "Point") for table in tables]
+        self._repeats = [
+            Repeats(spool / f"digests{position}", points=table.geometry_type == "Point")
+            for position, table in enumerate(tables)
+        ]
         self.rows_read = 0
 
     def first_batches(self, source: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import random
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -59,8 +60,10 @@ def rows(shapes: list, count: int, names: list[str]) -> list[dict]:
 
 @pytest.mark.parametrize("shapes", [POINTS, MIXED])
 @pytest.mark.parametrize("names", [[name] for name in CHOICES] + [list(CHOICES)])
-@pytest.mark.parametrize("size", [7, 600])
-def test_what_is_like_an_earlier_feature_is_counted_and_nothing_else(shapes: list, names: list[str], size: int) -> None:
+@pytest.mark.parametrize(("size", "most"), [(7, 1000), (600, 1000), (7, 100), (30, 30), (600, 599)])
+def test_what_is_like_an_earlier_feature_is_counted_and_nothing_else(
+    shapes: list, names: list[str], size: int, most: int, tmp_path: Path
+) -> None:
     features = rows(shapes, 600, names)
     seen: set = set()
     expected = []
@@ -69,7 +72,7 @@ def test_what_is_like_an_earlier_feature_is_counted_and_nothing_else(shapes: lis
         if key in seen:
             expected.append(feature["id"])
         seen.add(key)
-    repeats, findings = Repeats(points=shapes is POINTS), Findings()
+    repeats, findings = Repeats(tmp_path / "noted", points=shapes is POINTS, most=most), Findings()
     for start in range(0, len(features), size):
         whole = pa.RecordBatch.from_pylist(features[max(0, start - 3) : start + size], SCHEMA)
         repeats.note(whole.slice(min(start, 3)))  # columns that begin anywhere, as filters and slices make them
@@ -78,10 +81,10 @@ def test_what_is_like_an_earlier_feature_is_counted_and_nothing_else(shapes: lis
     assert found == ([(FindingCode.REPEATED_FEATURES, len(expected), tuple(expected[:10]))] if expected else [])
 
 
-def test_texts_that_fill_many_blocks_are_told_apart() -> None:
+def test_texts_that_fill_many_blocks_are_told_apart(tmp_path: Path) -> None:
     texts = [f"{number:0900d}" for number in range(2000)]
     features = [{"id": i, "text": text, "geom": POINTS[0].wkb} for i, text in enumerate([*texts, texts[1234]], 1)]
-    repeats, findings = Repeats(points=True), Findings()
+    repeats, findings = Repeats(tmp_path / "noted", points=True), Findings()
     repeats.note(pa.RecordBatch.from_pylist(features, pa.schema([SCHEMA.field(n) for n in ("id", "text", "geom")])))
     repeats.report(findings)
     assert [(f.count, f.feature_ids) for f in findings.listed()] == [(1, (2001,))]
