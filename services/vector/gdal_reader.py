@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -117,7 +118,8 @@ class GdalReader:
     def partitions(self, wanted: int) -> tuple[Partition, ...]:
         """Ranges of ids or of positions, where the driver can find them."""
         if self._ids is not None:
-            return self._ids.partitions(self.feature_count, wanted)
+            with reading(self._path, self._shown, []):
+                return self._ids.partitions(self.feature_count, wanted)
         if self.driver not in _SEEKING:
             return whole(self.feature_count)
         return ranges(self.feature_count, wanted)
@@ -264,7 +266,7 @@ def reading(path: Path, shown: str, notes: list[str]) -> Iterator[None]:
                 yield
             finally:
                 notes.extend(str(w.message) for w in caught if issubclass(w.category, RuntimeWarning | UserWarning))
-    except (DataSourceError, RuntimeError, ValueError, OSError, pa.ArrowException) as e:
+    except (DataSourceError, RuntimeError, ValueError, OSError, sqlite3.Error, pa.ArrowException) as e:
         reason = str(e).split("; It might help")[0].replace(str(path), path.name).strip().rstrip(".")
         raise UnreadableSource(f"{shown} cannot be read: {reason}.", hint="Open it in another program to check.") from e
 
