@@ -208,6 +208,10 @@ class SourcePlan(Contract):
     delimited: Delimited | None = None
     numbered: bool = False  #: GeoJSON whose features have numbers as ids, read by GDAL
     odd_date: str | None = None  #: of such a file, why its dates are read as text
+    #: Whether GDAL is to give times as text, as it would leave out their zones, and what those columns then hold.
+    times_as_text: bool = False
+    moments: tuple[str, ...] = ()
+    local_times: tuple[str, ...] = ()
     crs: str  #: authority code or WKT, horizontal part only
     area: tuple[float, float, float, float] | None = None  #: where the layer lies, in degrees, if it is reprojected
 

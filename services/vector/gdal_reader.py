@@ -17,7 +17,7 @@ from pyogrio.errors import DataSourceError
 from core.contracts.vector import Partition, SourcePlan
 from core.contracts.vector_formats import VectorFormat
 from core.errors import AmbiguousLayer, NoFeatures, UnreadableSource
-from services.vector import dbf_dates, geojson_checks, wkb
+from services.vector import dbf_dates, gdal_times, geojson_checks, wkb
 from services.vector.findings import Findings, warned
 from services.vector.geopackage_ids import feature_ids
 from services.vector.readers import GEOMETRY, Survey, batch_rows, ranges, whole
@@ -72,7 +72,8 @@ class GdalReader:
             keyed = info["driver"] == "GPKG" and info["fid_column"]
             self._with_ids = plan.numbered or (keyed and info["fid_column"].lower() not in _NUMBERS)
             with self._opened(None, 1, _Selection()) as stream:
-                self._attributes = _attributes(_renamed(stream.schema, self._names(stream.schema)))
+                schema = _attributes(_renamed(stream.schema, self._names(stream.schema)))
+        self._attributes = pa.schema([field.with_type(gdal_times.type_of(field, plan)) for field in schema])
         _require_driver(info["driver"], plan.format, shown)
         self._info = info
         self._ids = feature_ids(path, info["layer_name"], info["fid_column"]) if keyed else None
@@ -151,6 +152,9 @@ class GdalReader:
                     arrays[-1] = self._linear(wkb.bytes_of(arrays[-1]), selection, taken)
                     arrays = dbf_dates.without(arrays, odd_dates, selection.skip + taken, findings)
                     taken += batch.num_rows
+                    if columns is None and self._plan.times_as_text:
+                        types = [*self._attributes.types, pa.binary()]
+                        arrays = [a.cast(t) if t in gdal_times.TYPES else a for a, t in zip(arrays, types, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, names=[*self._names(batch.schema)[:-1], GEOMETRY])
         finally:
             warned(notes, findings)
@@ -190,6 +194,7 @@ class GdalReader:
         options = {"layer": self._layer, "columns": columns, "batch_size": rows}
         chosen = {"where": selection.where, "skip_features": selection.skip}
         chosen |= {"return_fids": self._with_ids, **(geojson_checks.AS_TEXT if self._plan.odd_date else {})}
+        chosen |= {"datetime_as_string": self._plan.times_as_text}
         with pyogrio.open_arrow(self._path, use_pyarrow=True, **options, **chosen) as (_, stream):
             yield stream
 

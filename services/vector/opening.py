@@ -16,6 +16,7 @@ from services.vector import (
     delimited_reader,
     fetching,
     gdal_reader,
+    gdal_times,
     geojson_checks,
     geojson_reader,
     parquet_reader,
@@ -183,6 +184,10 @@ class _File:
             with gdal_reader.reading(self._path, shown, []):
                 plan = geojson_checks.planned(self._path, plan)
         reader = gdal_reader.GdalReader(self._path, plan, shown)
+        with gdal_reader.reading(self._path, shown, []):
+            timed = gdal_times.planned(self._path, plan, reader.attributes)
+        if timed != plan:
+            plan, reader = timed, gdal_reader.GdalReader(self._path, timed, shown)
         return OpenedLayer(layer, plan.model_copy(update={"driver": reader.driver}), reader)
 
     def _require_only(self, wanted: str | None) -> None:

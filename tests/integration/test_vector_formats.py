@@ -8,7 +8,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +169,30 @@ def test_a_key_of_a_geopackage_that_the_data_has_of_its_own_is_kept(rig, tmp_pat
     assert set(done.result.column_definitions) == set(columns)
     rows = [(1, 701, "x"), (2, 702, "y")] if key == "parcel_id" else [(1, "x"), (2, "y")]
     assert rig.query(f"select id, {', '.join(columns)} from geo.t order by id") == rows
+
+
+@pytest.mark.parametrize("suffix", ["fgb", "gml"])
+@pytest.mark.parametrize(("zone", "kind"), [("+05:30", "timestamptz"), (None, "timestamp")])
+def test_times_keep_their_zone_in_formats_that_have_it_in_each_value(rig, tmp_path, suffix, zone, kind):
+    times = pa.array([datetime(2024, 1, 1, 10, tzinfo=UTC), None], pa.timestamp("ms", tz=zone))
+    other = pa.array([datetime(2024, 1, 1, 7, tzinfo=UTC)] * 2, pa.timestamp("ms"))
+    table = pa.table({"t": times, "local": other, "geometry": [shapely.Point(1, 2).wkb] * 2})
+    path = tmp_path / f"t.{suffix}"
+    pyogrio.write_arrow(table, path, geometry_name="geometry", geometry_type="Point", crs="EPSG:4326")
+    rig.load(path)
+    moment = "t at time zone 'UTC'" if zone else "t"
+    query = f"select distinct t::{kind} = t, pg_typeof(t)::text, ({moment})::text, local::text from geo.t where id = 1"
+    spelled = "timestamp with time zone" if zone else "timestamp without time zone"
+    assert rig.query(query) == [(True, spelled, "2024-01-01 10:00:00", "2024-01-01 07:00:00")]
+
+
+def test_times_of_gpx_are_moments(rig, tmp_path):
+    path = tmp_path / "w.gpx"
+    point = '<wpt lat="-2" lon="30"><time>2024-01-01T10:00:00Z</time></wpt>'
+    space = 'xmlns="http://www.topografix.com/GPX/1/1"'
+    path.write_text(f'<?xml version="1.0"?><gpx version="1.1" creator="x" {space}>{point}</gpx>')
+    rig.load(path)
+    assert rig.query("select time from geo.t") == [(datetime(2024, 1, 1, 10, tzinfo=UTC),)]
 
 
 def test_days_of_a_shapefile_that_no_calendar_has_do_not_become_others(rig, tmp_path):
