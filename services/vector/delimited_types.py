@@ -18,15 +18,17 @@ _LATER: Mapping[pa.DataType, tuple[pa.DataType, ...]] = {
     pa.float64(): (),
     pa.date32(): (pa.timestamp("us"),),
     pa.timestamp("us"): (),
+    pa.timestamp("us", tz="UTC"): (),
     pa.bool_(): (),
 }
-_FIRST_CHOICES = (pa.int64(), pa.float64(), pa.date32(), pa.timestamp("us"), pa.bool_())
+_FIRST_CHOICES = tuple(_LATER)
 #: The types above as the contract between the stages names them.
 ARROW: Mapping[SqlType, pa.DataType] = {
     SqlType.BIGINT: pa.int64(),
     SqlType.DOUBLE: pa.float64(),
     SqlType.DATE: pa.date32(),
     SqlType.TIMESTAMP: pa.timestamp("us"),
+    SqlType.TIMESTAMPTZ: pa.timestamp("us", tz="UTC"),
     SqlType.BOOLEAN: pa.bool_(),
     SqlType.TEXT: pa.string(),
 }

@@ -454,6 +454,12 @@ def test_a_csv_becomes_points(rig, tmp_path):
     assert findings(done)[FindingCode.UNREADABLE_GEOMETRY] == 1
 
 
+def test_times_of_a_csv_keep_their_moment(rig, tmp_path):
+    (tmp_path / "p.csv").write_text("t,lat,lon\n2024-01-01T10:00:00+02:00,1,2\n2024-01-01T10:00:00Z,1,2\n")
+    rig.load(tmp_path / "p.csv")
+    assert rig.query("select extract(hour from t at time zone 'UTC')::int from geo.t order by id") == [(8,), (10,)]
+
+
 def test_the_item_describes_the_table_without_naming_the_server(rig, tmp_path):
     done = rig.load(
         geojson(tmp_path, (point(), {"Name": "x"}), (point(31, -1), {"Name": "y"})),

@@ -93,6 +93,19 @@ def test_columns_get_the_type_that_all_their_values_have(tmp_path):
     assert values(found, "s") == ["a", None, "b"]
 
 
+def test_times_with_a_zone_are_moments_and_those_of_which_some_have_none_stay_text(tmp_path):
+    rows = [
+        "lat,lon,t,u",
+        "1,2,2024-01-01T10:00:00+02:00,2024-01-01T10:00:00Z",
+        "1,2,,",
+        "1,2,2024-06-01T10:00:00Z,2024-01-01",
+    ]
+    found = table(tmp_path, "\n".join(rows) + "\n")
+    moments = [dt.datetime(2024, 1, 1, 8, tzinfo=dt.UTC), None, dt.datetime(2024, 6, 1, 10, tzinfo=dt.UTC)]
+    assert values(found, "t") == moments
+    assert values(found, "u") == ["2024-01-01T10:00:00Z", None, "2024-01-01"]
+
+
 @pytest.mark.parametrize("cells", [["007", "12"], ["+250788", "1"], ["12345678901234567890", "1"], ["1", "two"]])
 def test_cells_that_a_number_would_change_stay_text(tmp_path, cells):
     found = table(tmp_path, "lat,lon,v\n" + "".join(f"1,2,{c}\n" for c in cells))
