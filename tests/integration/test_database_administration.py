@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from infrastructure.administration.reading import reading
 from infrastructure.postgres.pool import Pool
@@ -219,6 +220,16 @@ def test_a_rebuild_that_is_sent_twice_at_once_is_done_once(api: Api, db: str) ->
     assert sorted(each.result().status_code for each in sent) == [200, 400, 400]
     assert [e["action"] for e in api.get("/api/admin/audit")["entries"]] == ["database.rebuild"]
     assert api.get("/api/dbadmin/drift")["drifted"] is False
+
+
+def test_who_deletes_is_in_the_log_of_the_process_before_anything_is_gone(api: Api) -> None:
+    ada = api.of("ada")
+    token = ada.post(f"{MAINTENANCE}?action=cleanup").json()["token"]
+    with capture_logs() as lines:
+        assert ada.post(f"{MAINTENANCE}?action=ensure&confirm=yes").status_code == 200
+        assert ada.post(f"{MAINTENANCE}?action=cleanup&confirm=yes&token={token}").status_code == 200
+    [line] = [line for line in lines if line["event"] == "database_maintenance"]
+    assert (line["log_level"], line["action"], line["by"]) == ("warning", "cleanup", "ada")
 
 
 def test_a_database_without_our_schema_is_told_so_with_what_to_do(api: Api, db: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import structlog
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, JsonValue
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from composition import Runtime
     from infrastructure.postgres.schema import Difference, EnsureReport
 
+_log = structlog.get_logger()
 router = APIRouter(prefix="/api/dbadmin", tags=["database"])
 _DEEDS = {
     MaintenanceAction.ENSURE: AuditAction.DATABASE_ENSURE,
@@ -92,6 +94,8 @@ def maintenance(
             runtime.maintenance.confirm(order, caller, token or "")
 
     agreed()
+    if action.destructive:  # the audit log may go with what is deleted
+        _log.warning("database_maintenance", action=action.value, by=caller.name, client_id=caller.client_id)
     result, message = _carry_out(runtime, order, agreed)
     # After the deed: a rebuild begins a new log.
     runtime.audit.write(caller, _DEEDS[action], runtime.settings.app.name, order.details)
