@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -118,6 +119,9 @@ def _members(archive: zipfile.ZipFile, packed: int, shown: str) -> list[zipfile.
         raise UnreadableSource(f"{shown} has {len(infos):,} members; at most {MAX_MEMBERS:,} are unpacked.")
     for info in infos:
         _require_inside(info, shown)
+    twice = [name for name, count in Counter(_local_name(i.filename) for i in infos).items() if count > 1]
+    if twice:
+        raise UnreadableSource(f"{shown} has two members called {twice[0]!r}.", hint="Pack one of them, or rename it.")
     total = sum(i.file_size for i in infos)
     if total > MAX_UNPACKED or (total > RATIO_FREE and total > MAX_RATIO * max(packed, 1)):
         raise UnreadableSource(

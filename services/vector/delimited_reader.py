@@ -207,7 +207,11 @@ def dialect_of(path: Path, shown: str) -> Delimited:
         raise NoFeatures(f"{shown} is empty.")
     encoding = _encoding(path, head)
     if b"\x00" in head and not encoding.startswith("utf-16"):
-        raise UnreadableSource(f"{shown} is not a text table: it has NUL bytes.", hint="Check the file's extension.")
+        line_number = head.count(b"\n", 0, head.index(b"\x00")) + 1
+        raise UnreadableSource(
+            f"{shown} is not a text table: it has NUL bytes, first in line {line_number}.",
+            hint="Check the file's extension, or remove them.",
+        )
     line = head.decode(encoding, errors="replace").splitlines()[0]
     counts = {d: line.count(d) for d in _DELIMITERS}
     return Delimited(delimiter=max(counts, key=lambda d: counts[d]), encoding=encoding)

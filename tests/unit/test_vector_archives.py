@@ -162,3 +162,14 @@ def test_why_a_file_is_refused_and_how_to_write_it_is_said(tmp_path, declared, c
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(UnreadableSource, match=f"c/f .*{said}"):
         fetching.require_content(tmp_path / "f", declared, "c/f")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("names", [["a.csv", "a.csv"], ["a.csv", "a.CSV"], ["d/a.csv", "d\\a.csv"]])
+def test_of_two_members_of_one_name_none_is_silently_lost(tmp_path, names):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "lat,lon\n1,2\n")
+    with pytest.raises(UnreadableSource, match=r"c/a\.zip has two members called '(d/)?a\.csv'"):
+        archives.unpack(tmp_path / "a.zip", tmp_path / "out", "c/a.zip")
+    assert not (tmp_path / "out").exists()

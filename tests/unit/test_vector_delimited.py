@@ -153,6 +153,11 @@ def test_an_empty_file_has_no_features(tmp_path):
         table(tmp_path, "\n")
 
 
+def test_the_line_of_a_nul_byte_is_named(tmp_path):
+    with pytest.raises(UnreadableSource, match="NUL bytes, first in line 3"):
+        table(tmp_path, b"n,lat,lon\na,1,2\nb\x00,1,2\n")
+
+
 def test_a_binary_file_is_no_text_table(tmp_path):
     with pytest.raises(UnreadableSource, match="NUL"):
         table(tmp_path, b"lat,lon\x00\x00\n")
