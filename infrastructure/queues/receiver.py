@@ -48,6 +48,8 @@ class ServiceBusDelivery:
                 settle()
             except (MessageLockLostError, MessageAlreadySettled):
                 return
+            except ValueError as e:  # the SDK's word for a receiver that was closed, as one that failed is
+                raise QueueUnavailable(f"The link to {self.queue} was closed before {what} a message.") from e
 
 
 class ServiceBusReceivers:

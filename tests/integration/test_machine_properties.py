@@ -6,8 +6,8 @@ The model knows the rules of docs/explanation/coremachine.md and nothing of SQL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, TypeVar
 
 import psycopg
 import pytest
@@ -33,6 +33,7 @@ from infrastructure.postgres.pool import Pool
 from tests.support.machine_model import ENDED, Item, Job, Stage
 from tests.support.probe import QUEUES, machine
 
+T = TypeVar("T")
 WORKERS = ("ann", "bob")
 
 
@@ -72,7 +73,7 @@ class Machine(RuleBasedStateMachine):
             if (claim.stage, claim.task_index) in self.jobs[claim.job_key].open and not self.is_live(worker, claim)
         ]
         pools = [pool for pool in (live, late, found) if pool]
-        return data.draw(st.sampled_from(data.draw(st.sampled_from(pools)))) if pools else None
+        return one_of(one_of(pools, data), data) if pools else None
 
     def keep(self, worker: str, claims: list[Claimed]) -> None:
         """What the machine says it leased is what the model says could be, under the right attempt."""
@@ -116,7 +117,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def cancel_job(self, data: st.DataObject) -> None:
-        key = data.draw(st.sampled_from(sorted(self.jobs)))
+        key = one_of(sorted(self.jobs), data)
         job = self.jobs[key]
         assert self.query("SELECT app.cancel_job(%s, 'test', 'asked')", key) == [(job.status not in ENDED,)]
         if job.status not in ENDED:
@@ -125,11 +126,11 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def cancel_task(self, data: st.DataObject) -> None:
-        key = data.draw(st.sampled_from(sorted(self.jobs)))
+        key = one_of(sorted(self.jobs), data)
         job = self.jobs[key]
         if not job.tasks:
             return
-        stage, index = data.draw(st.sampled_from(sorted(job.tasks)))
+        stage, index = one_of(sorted(job.tasks), data)
         may = (stage, index) in job.open
         assert self.query("SELECT app.cancel_task(%s, %s, %s, 'test', 'asked')", key, stage, index) == [(may,)]
         if may:
@@ -139,7 +140,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        key = data.draw(st.sampled_from(sorted(self.jobs)))
+        key = one_of(sorted(self.jobs), data)
         old = self.jobs[key]
         may = old.status in ("failed", "cancelled", "completed_with_errors") and key in self.current.values()
         rows = self.query("SELECT job_key, run, stage, reopened FROM app.retry_job(%s, 'test')", key)
@@ -391,6 +392,15 @@ class Machine(RuleBasedStateMachine):
                 sorted(f"key-{i}" for (s, i), t in job.tasks.items() if s == n and t == "completed") for n in (1, 2, 3)
             ]
             assert result["keys"] == done
+
+
+def one_of(choices: Sequence[T], data: st.DataObject) -> T:
+    """One of them, by a draw that is the same however many there are.
+
+    Which of the items that are due PostgreSQL leases is its affair, and Hypothesis gives up where a replay draws
+    something else.
+    """
+    return choices[data.draw(st.integers(0, 2**20)) % len(choices)]
 
 
 def output(claim: Claimed) -> str:

@@ -142,6 +142,21 @@ def test_a_lock_lost_half_way_does_no_work_twice(bus: Bus) -> None:
     assert bus.query("SELECT status FROM app.jobs WHERE job_id = %s", made.job_id) == [("completed",)]
 
 
+def test_a_message_whose_link_was_closed_meanwhile_comes_again(bus: Bus) -> None:
+    bus.machine().submit("probe_light", {"name": "closed", "widths": [1, 0, 0]})
+    bus.wait_sent()
+    receiver = bus.service.receiver(["vector-tasks"])
+    [delivery] = receiver.receive(1, 5)
+    receiver.close()
+    for settle in (delivery.complete, delivery.abandon, lambda: delivery.dead_letter("no", "use")):
+        with pytest.raises(QueueUnavailable, match=r"^The link to .* was closed before"):
+            settle()
+    bus.emulator.control("expire-locks", queue=bus.names["vector-tasks"])
+    with running(bus.worker()):
+        bus.wait_finished()
+    completed(bus, 1)
+
+
 def test_connections_cut_again_and_again_stop_nothing(bus: Bus) -> None:
     for n in range(3):
         bus.machine().submit("probe_light", {"name": f"cut-{n}", "widths": [2, 20, 1]})
