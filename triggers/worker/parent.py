@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -113,9 +114,8 @@ class Parent:
         used = resident_mb(pid) if ceiling else None
         if used is not None and used > ceiling:
             if running is not None:
-                message = (
-                    f"The task's process used {used:.0f} MiB; a task may use {ceiling} MiB (WORKER_TASK_MEMORY_MB)."
-                )
+                told = math.ceil(used)  # above the ceiling, as it was
+                message = f"The task's process used {told} MiB; a task may use {ceiling} MiB (WORKER_TASK_MEMORY_MB)."
                 child.kill(running.turn, OutOfMemory(message))
             elif not child.stopping and not slot.fresh:
                 child.stop()  # what an earlier task left; nobody's fault, and a new process has none of it
