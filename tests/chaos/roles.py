@@ -82,7 +82,7 @@ def bus_settings(connection_string: str, admin_port: int, mark: str) -> ServiceB
     """The emulator, with queues of this run."""
     names = {f"{kind}_queue": f"{kind}-{mark}" for kind in ("jobs", "raster", "vector", "long")}
     return ServiceBusSettings(
-        connection_string=SecretStr(connection_string), emulator_admin_port=admin_port, resend_seconds=4, **names
+        connection_string=SecretStr(connection_string), emulator_admin_port=admin_port, resend_seconds=2, **names
     )
 
 

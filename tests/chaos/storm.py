@@ -239,9 +239,9 @@ class Storm:
             act()
 
     def _come_to_rest(self) -> None:
-        """Until every job has ended, or nothing has moved for longer than a lost message is waited for."""
+        """Until every job has ended, or nothing has moved for a while."""
         last, moved = None, time.monotonic()
-        while time.monotonic() - moved < (6 if self.plan.broken else 75):
+        while time.monotonic() - moved < (6 if self.plan.broken else 25):
             self._keep_up()
             with suppress(psycopg.Error, TransientError):
                 now = (
