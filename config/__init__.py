@@ -2,21 +2,24 @@
 
 from config.description import described
 from config.environment import inherited, preset, schedule
+from config.others import (
+    AdfSettings,
+    CuratedSettings,
+    ExternalDatabaseSettings,
+    ExternalServiceSettings,
+    OutboundSettings,
+    WebhookSettings,
+)
 from config.review import SettingWarning, review
 from config.settings import (
-    AdfSettings,
     AppMode,
     ApprovalSettings,
     AppSettings,
     AuthSettings,
     ClientSettings,
     ConsistencySettings,
-    CuratedSettings,
     DatabaseSettings,
-    ExternalDatabaseSettings,
-    ExternalServiceSettings,
     LogLevel,
-    OutboundSettings,
     PlatformSettings,
     QueueSettings,
     RetentionSettings,
@@ -25,7 +28,6 @@ from config.settings import (
     Settings,
     StorageSettings,
     TelemetrySettings,
-    WebhookSettings,
     WorkerSettings,
     load,
 )

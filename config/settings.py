@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,15 +10,20 @@ from typing import Annotated, get_type_hints
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
+from config.base import BASE
+from config.others import (
+    AdfSettings,
+    CuratedSettings,
+    ExternalDatabaseSettings,
+    ExternalServiceSettings,
+    OutboundSettings,
+    WebhookSettings,
+)
 from core.errors import ConfigurationError
 
-_BASE = SettingsConfigDict(
-    frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True, allow_inf_nan=False
-)
 _ADDRESS = r"^https?://[^/?#@\s]+(/[^?#\s]*)?$"
-_HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _KEY_FIRST = re.compile(r"InstrumentationKey=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(;|$)", re.IGNORECASE)
 _GUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
@@ -48,7 +52,7 @@ class LogLevel(StrEnum):
 class AppSettings(BaseSettings):
     """Who this process is."""
 
-    model_config = _BASE
+    model_config = BASE
 
     mode: AppMode = Field(AppMode.STANDALONE, alias="APP_MODE")
     name: str = Field("geomachine", alias="APP_NAME")
@@ -73,7 +77,7 @@ class AppSettings(BaseSettings):
 class DatabaseSettings(BaseSettings):
     """How to reach PostgreSQL. DATABASE_URL wins; else POSTGIS_*; else the embedded cluster."""
 
-    model_config = _BASE
+    model_config = BASE
 
     url: SecretStr | None = Field(None, alias="DATABASE_URL")
     host: str | None = Field(None, alias="POSTGIS_HOST")
@@ -109,7 +113,7 @@ class DatabaseSettings(BaseSettings):
 class StorageSettings(BaseSettings):
     """Where blobs live: an Azure account per zone, one connection string, or a local folder."""
 
-    model_config = _BASE
+    model_config = BASE
 
     root: Path | None = Field(None, alias="GEOMACHINE_STORAGE_ROOT")
     connection_string: SecretStr | None = Field(None, alias="AZURE_STORAGE_CONNECTION_STRING")
@@ -139,7 +143,7 @@ class StorageSettings(BaseSettings):
 class QueueSettings(BaseSettings):
     """How open work reaches workers."""
 
-    model_config = _BASE
+    model_config = BASE
 
     transport: str = Field("postgres", alias="QUEUE_TRANSPORT", pattern="^(postgres|servicebus)$")
     lease_seconds: float = Field(60.0, alias="TASK_LEASE_SECONDS", gt=0)
@@ -150,7 +154,7 @@ class QueueSettings(BaseSettings):
 class ServiceBusSettings(BaseSettings):
     """Which Service Bus, and its queues. The Functions host reads the connection under the same names."""
 
-    model_config = _BASE
+    model_config = BASE
 
     namespace: str | None = Field(None, alias="ServiceBusConnection__fullyQualifiedNamespace")
     connection_string: SecretStr | None = Field(None, alias="ServiceBusConnection")
@@ -184,7 +188,7 @@ class ServiceBusSettings(BaseSettings):
 class WorkerSettings(BaseSettings):
     """What a worker takes and how much of the machine it may use."""
 
-    model_config = _BASE
+    model_config = BASE
 
     processes: int | None = Field(None, alias="WORKER_PROCESSES", ge=1, le=64)
     batch: int = Field(100, alias="WORKER_BATCH", ge=1, le=1000)
@@ -197,7 +201,7 @@ class WorkerSettings(BaseSettings):
 class TelemetrySettings(BaseSettings):
     """Who collects traces and metrics, and how many jobs are traced."""
 
-    model_config = _BASE
+    model_config = BASE
 
     application_insights: SecretStr | None = Field(None, alias="APPLICATIONINSIGHTS_CONNECTION_STRING")
     otlp_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=_ADDRESS)
@@ -221,7 +225,7 @@ class TelemetrySettings(BaseSettings):
 class RetentionSettings(BaseSettings):
     """How long ended jobs are kept: first with every task and event, then as one row each."""
 
-    model_config = _BASE
+    model_config = BASE
 
     archive_days: float = Field(30.0, alias="JOB_ARCHIVE_DAYS", gt=0, le=36500)
     drop_days: float = Field(365.0, alias="JOB_DROP_DAYS", gt=0, le=36500)
@@ -238,7 +242,7 @@ class RetentionSettings(BaseSettings):
 class PlatformSettings(BaseSettings):
     """What partners may send."""
 
-    model_config = _BASE
+    model_config = BASE
 
     primary_client: str = Field("ddh", alias="PLATFORM_PRIMARY_CLIENT")
     worker: bool = Field(True, alias="DOCKER_WORKER_ENABLED")
@@ -256,7 +260,7 @@ class PlatformSettings(BaseSettings):
 class ApprovalSettings(BaseSettings):
     """What it takes to publish where no policy is stored, and how long replaced revisions are kept."""
 
-    model_config = _BASE
+    model_config = BASE
 
     allow_self: bool = Field(False, alias="APPROVAL_ALLOW_SELF")
     keep_days: float = Field(30.0, alias="ARTIFACT_KEEP_DAYS", ge=0, le=36500)
@@ -265,7 +269,7 @@ class ApprovalSettings(BaseSettings):
 class AuthSettings(BaseSettings):
     """Which credentials are accepted beside API keys. Without a tenant no token is."""
 
-    model_config = _BASE
+    model_config = BASE
 
     #: A token names its tenant by this id and never by a domain.
     tenant: Annotated[str, StringConstraints(to_lower=True, pattern=_GUID)] | None = Field(
@@ -302,93 +306,10 @@ class AuthSettings(BaseSettings):
         return f"{self.authority}/{self.tenant}/discovery/v2.0/keys"
 
 
-class AdfSettings(BaseSettings):
-    """The Data Factory that takes public data out once it is approved; none unless all three names are given."""
-
-    model_config = _BASE
-
-    subscription_id: str | None = Field(None, alias="ADF_SUBSCRIPTION_ID", pattern=r"^[0-9A-Za-z-]+$")
-    resource_group: str | None = Field(None, alias="ADF_RESOURCE_GROUP", pattern=r"^[\w.()-]+$")
-    factory_name: str | None = Field(None, alias="ADF_FACTORY_NAME", pattern=r"^[0-9A-Za-z-]+$")
-    blob_pipeline: str = Field("blob_internal_to_external", alias="ADF_BLOB_PIPELINE_NAME", pattern=r"^[\w -]+$")
-    vector_pipeline: str = Field(
-        "Postgresql_internal_to_external", alias="ADF_VECTOR_PIPELINE_NAME", pattern=r"^[\w -]+$"
-    )
-    endpoint: str = Field("https://management.azure.com", alias="ADF_ENDPOINT")
-
-    @model_validator(mode="after")
-    def _whole(self) -> AdfSettings:
-        names = (self.subscription_id, self.resource_group, self.factory_name)
-        if any(names) and not all(names):
-            raise ValueError("Set ADF_SUBSCRIPTION_ID, ADF_RESOURCE_GROUP and ADF_FACTORY_NAME, or none of them.")
-        return self
-
-    @property
-    def configured(self) -> bool:
-        """True when a factory is named."""
-        return self.factory_name is not None
-
-
-class WebhookSettings(BaseSettings):
-    """Events sent to partners. Each client's secret is derived from this one."""
-
-    model_config = _BASE
-
-    secret: SecretStr | None = Field(None, alias="WEBHOOK_SECRET", min_length=16)
-
-
-class OutboundSettings(BaseSettings):
-    """Whom this system may call when somebody gives it an address: registered services and webhooks."""
-
-    model_config = _BASE
-
-    allowed_networks: str = Field("", alias="OUTBOUND_ALLOWED_NETWORKS")
-
-    @field_validator("allowed_networks")
-    @classmethod
-    def _are_networks(cls, value: str) -> str:
-        for text in value.replace(",", " ").split():
-            ipaddress.ip_network(text)
-        return value
-
-    @property
-    def networks(self) -> tuple[str, ...]:
-        """Networks that may be called although they are not public."""
-        return tuple(self.allowed_networks.replace(",", " ").split())
-
-
-class ExternalServiceSettings(BaseSettings):
-    """How services of others are checked, and who is told when one goes away."""
-
-    model_config = _BASE
-
-    check_seconds: float = Field(10.0, alias="SERVICE_CHECK_SECONDS", gt=0, le=60)
-    batch: int = Field(16, alias="SERVICE_CHECK_BATCH", ge=1, le=200)
-    #: Addresses of chat rooms and workflows hold the key to them.
-    alert_url: SecretStr | None = Field(None, alias="SERVICE_ALERT_URL")
-
-    @field_validator("alert_url")
-    @classmethod
-    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.match(r"https?://[^/?#@\s]+", value.get_secret_value()):
-            raise ValueError("it is not an address that starts with http:// or https://.")
-        return value
-
-
-class CuratedSettings(BaseSettings):
-    """How much is read from the sources of curated datasets."""
-
-    model_config = _BASE
-
-    check_seconds: float = Field(30.0, alias="CURATED_CHECK_SECONDS", gt=0, le=300)
-    download_seconds: float = Field(1800.0, alias="CURATED_DOWNLOAD_SECONDS", gt=0, le=14000)
-    max_mb: int = Field(2048, alias="CURATED_MAX_MB", ge=1)
-
-
 class ConsistencySettings(BaseSettings):
     """How the catalogue is compared with itself, and what is mended without being asked."""
 
-    model_config = _BASE
+    model_config = BASE
 
     grace_minutes: float = Field(60.0, alias="CONSISTENCY_GRACE_MINUTES", ge=0)
     repair: bool = Field(True, alias="CONSISTENCY_REPAIR")
@@ -402,41 +323,10 @@ class ConsistencySettings(BaseSettings):
         return tuple(self.containers.replace(",", " ").split())
 
 
-class ExternalDatabaseSettings(BaseSettings):
-    """Which databases of others may be prepared. Without a user, the managed identity of the request logs in."""
-
-    model_config = _BASE
-
-    allowed_hosts: str = Field("", alias="EXTERNAL_DB_ALLOWED_HOSTS")
-    port: int = Field(5432, alias="EXTERNAL_DB_PORT", ge=1, le=65535)
-    user: str | None = Field(None, alias="EXTERNAL_DB_USER")
-    password: SecretStr | None = Field(None, alias="EXTERNAL_DB_PASSWORD")
-    sslmode: str = Field("require", alias="EXTERNAL_DB_SSLMODE", pattern="^(disable|require|verify-ca|verify-full)$")
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _are_hosts(cls, value: str) -> str:
-        for text in value.lower().replace(",", " ").split():
-            if not _HOST.fullmatch(text):
-                raise ValueError(f"{text!r} is neither a host name nor `*.` and the end of one.")
-        return value
-
-    @model_validator(mode="after")
-    def _whole(self) -> ExternalDatabaseSettings:
-        if self.password is not None and self.user is None:
-            raise ValueError("EXTERNAL_DB_PASSWORD is set but EXTERNAL_DB_USER is not: say whose password it is.")
-        return self
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Host names, or `*.` and the end of them, in lower case."""
-        return tuple(self.allowed_hosts.lower().replace(",", " ").split())
-
-
 class ServerSettings(BaseSettings):
     """The HTTP side: address, public URL, the operator's key, and limits."""
 
-    model_config = _BASE
+    model_config = BASE
 
     host: str = Field("127.0.0.1", alias="GEOMACHINE_BIND")
     port: int = Field(7071, alias="GEOMACHINE_PORT", ge=1, le=65535)
@@ -460,7 +350,7 @@ class ServerSettings(BaseSettings):
 class ClientSettings(BaseSettings):
     """Which system the command line talks to; without a URL, the local one."""
 
-    model_config = _BASE
+    model_config = BASE
 
     url: str | None = Field(None, alias="GEOMACHINE_URL")
 

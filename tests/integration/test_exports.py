@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.settings import AdfSettings
+from config import AdfSettings
 from core.errors import ContractViolation, Forbidden
 from tests.integration.test_approvals import decide, finished
 from tests.integration.test_four_eyes import set_policy

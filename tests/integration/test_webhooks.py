@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from config.settings import OutboundSettings, WebhookSettings
+from config import OutboundSettings, WebhookSettings
 from core.contracts.storage import BlobName
 from tests.support.api import Api, serve
 from tests.support.remote import LOOPBACK, Asked, Remote, Says, serving
