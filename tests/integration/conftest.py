@@ -16,6 +16,7 @@ from tests.support.api import Api, serve
 from tests.support.bus import Bus, settings
 from tests.support.hills import make_hills
 from tests.support.probe import Silent
+from tests.support.remote import Remote, serving
 
 
 @pytest.fixture
@@ -23,6 +24,13 @@ def pool(db: str) -> Iterator[Pool]:
     """Connections to the fresh database."""
     with ConnectionPool(db, kwargs={"autocommit": True}, min_size=1, max_size=12, open=True) as opened:
         yield opened
+
+
+@pytest.fixture
+def remote() -> Iterator[Remote]:
+    """A server of others on this machine."""
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,17 +13,11 @@ import pytest
 from config import OutboundSettings
 from core.contracts.storage import BlobName
 from tests.support.api import Api
-from tests.support.remote import LOOPBACK, Asked, Remote, Says, serving
+from tests.support.remote import LOOPBACK, Asked, Remote, Says
 from triggers.timers import TIMERS
 
 PATH = "/countries.geojson"
 NIGHTLY = "0 0 1 * * *"
-
-
-@pytest.fixture
-def remote() -> Iterator[Remote]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from core.errors import RemoteUnavailable
 from infrastructure.external_alerts import Alerts
 from tests.support.api import Api
 from tests.support.probe import Silent
-from tests.support.remote import LOOPBACK, Asked, Remote, Says, serving
+from tests.support.remote import LOOPBACK, Asked, Remote, Says
 from triggers.timers import TIMERS
 
 JSON = {"Content-Type": "application/json"}
@@ -37,12 +37,6 @@ TMS = b"""<TileMapService version="1.0.0"><TileMaps><TileMap title="a" href="x"/
 IMAGES = (
     b"""{"currentVersion": 10.9, "name": "dem", "pixelSizeX": 30, "bandCount": 1, "capabilities": "Image,Metadata"}"""
 )
-
-
-@pytest.fixture
-def remote() -> Iterator[Remote]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import ipaddress
 import itertools
 import ssl
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,6 @@ from core.contracts.outbound import Limits
 from core.errors import AddressRefused, RemoteAnswerRefused, RemoteUnavailable
 from infrastructure.outbound import AddressRules, GuardedClient
 from tests.support.remote import LOOPBACK, Remote, Says, serving
-
-
-@pytest.fixture
-def remote() -> Iterator[Remote]:
-    with serving() as running:
-        yield running
 
 
 def client(tls: ssl.SSLContext | None = None, **hosts: Sequence[str]) -> GuardedClient:
